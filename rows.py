@@ -1,8 +1,8 @@
 """The types of the rows between GitHub's answers and Postgres: `github/` creates them, `store/` writes them.
 
 Rows refer to each other by GitHub's ids. The statement that writes a row replaces these ids by uuids. An author is a
-contributor's GitHub id, or None for a deleted account. The order of the fields is that of the columns in the
-statements.
+contributor's GitHub id, or None for a deleted account. What an older server's schema lacks is None, too. The order of
+the fields is that of the columns in the statements.
 """
 
 from dataclasses import dataclass, field
@@ -58,21 +58,21 @@ class PullRequest(NamedTuple):
     state: str
     author: int | None
     author_login: str | None
-    draft: bool
+    draft: bool | None
     merged: bool
     merged_by: int | None
     base_branch: str
     head_branch: str
-    additions: int
-    deletions: int
-    changed_files: int
+    additions: int | None
+    deletions: int | None
+    changed_files: int | None
     commits: int | None
     """The number of commits. None if the account that asked may not see them; the stored number then stays."""
     created_at: datetime
     updated_at: datetime
     closed_at: datetime | None
     merged_at: datetime | None
-    html_url: str
+    html_url: str | None
     labels: Json
     milestone: Json
     assignees: Json
@@ -175,9 +175,9 @@ class Discussion(NamedTuple):
     answer_id: str | None
     answer_chosen_at: datetime | None
     answer_chosen_by: str | None
-    upvote_count: int
+    upvote_count: int | None
     comment_count: int
-    locked: bool
+    locked: bool | None
     created_at: datetime
     updated_at: datetime
 
@@ -192,9 +192,9 @@ class DiscussionComment(NamedTuple):
     author: int | None
     author_login: str | None
     body: str
-    is_answer: bool
-    upvote_count: int
-    reply_count: int
+    is_answer: bool | None
+    upvote_count: int | None
+    reply_count: int | None
     created_at: datetime
     updated_at: datetime
 

@@ -6,15 +6,25 @@ from email.utils import parsedate_to_datetime
 from math import ceil
 from time import time as seconds_now
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 def time(value: str) -> datetime:
-    """Returns the moment of an ISO 8601 text that has an offset."""
-    return datetime.fromisoformat(value)
+    """Returns the moment of an ISO 8601 text. Raises `ValueError` if it has no offset."""
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        raise ValueError(f"{value!r} has no offset")
+    return moment
 
 
 def time_or_none(value: str | None) -> datetime | None:
     """Returns the moment of an ISO 8601 text as `time` does; None for None."""
-    return datetime.fromisoformat(value) if value else None
+    return None if value is None else time(value)
+
+
+def of_epoch(seconds: float) -> datetime:
+    """Returns the moment so many seconds after 1970. Raises `OverflowError` if no calendar has it."""
+    return EPOCH + timedelta(seconds=seconds)
 
 
 def date_of(headers: Mapping[str, str], name: str = "Date") -> datetime | None:

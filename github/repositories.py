@@ -5,9 +5,11 @@ read it.
 from typing import NamedTuple
 
 from errors import PartOver
+from github.answers.mapping import mapped
 from github.answers.refusals import Gone
 from github.client import GitHub
 from github.nodes.actors import Node
+from github.nodes.values import text, truth, whole
 from messages import RepositoryRef
 
 
@@ -22,6 +24,7 @@ class Facts(NamedTuple):
     has_discussions: bool
 
 
+@mapped
 async def inspect(github: GitHub, github_id: int | None, full_name: str) -> Facts:
     """Returns the repository with this GitHub id, which no rename changes. If the id is unknown or wrong, returns the
     one with this name.
@@ -49,12 +52,12 @@ def check_identity(found: Node, wanted: RepositoryRef) -> None:
         )
 
 
-def _facts(data: dict[str, object]) -> Facts:
+def _facts(data: Node) -> Facts:
     return Facts(
-        github_id=int(str(data["id"])),
-        full_name=str(data["full_name"]),
-        is_private=bool(data["private"]),
-        is_archived=bool(data.get("archived")),
-        has_issues=bool(data.get("has_issues", True)),
-        has_discussions=bool(data.get("has_discussions")),
+        github_id=whole(data["id"]),
+        full_name=text(data["full_name"]),
+        is_private=truth(data["private"]),
+        is_archived=truth(data.get("archived", False)),
+        has_issues=truth(data.get("has_issues", True)),
+        has_discussions=truth(data.get("has_discussions", False)),
     )

@@ -99,7 +99,9 @@ class PartReader:
         return replace(batch, parts=[part for part in batch.parts if part.node_id in there]) if there else batch
 
     def _read(self, batch: Batch) -> Awaitable[Threads]:
-        github, kind, waiting, children = self._github, self._type, batch.parts, batch.children
+        github, kind, children = self._github, self._type, batch.children
+        # Copies, since an answer may prove unreadable after it has moved the cursors of some.
+        waiting = [replace(part, seen=[*part.seen]) for part in batch.parts]
         if batch.due.kind == "thread":
             return read_threads(github, kind, waiting)
         if batch.due.kind == "head":

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from errors import TooLarge
+from github.answers.mapping import mapped
 from github.client import GitHub
 from github.clock import time
 from github.events.lists import Refused, ask
@@ -42,6 +43,7 @@ class History:
     cost: int
 
 
+@mapped
 async def read_head(github: GitHub, repository: RepositoryRef) -> tuple[str | None, str | None]:
     """Returns the name of the default branch and the oid of the commit at its head; both are None for an empty
     repository.
@@ -60,6 +62,7 @@ def branch_and_head(repository: Node) -> tuple[str | None, str | None]:
     return reference["name"], reference["target"]["oid"]
 
 
+@mapped
 async def read_history(
     github: GitHub, repository: RepositoryRef, oid: str, first: int, since: datetime
 ) -> History | None:

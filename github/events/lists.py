@@ -13,6 +13,8 @@ from github.answers.refusals import Gone, SwitchedOff
 from github.client import GitHub
 from github.nodes.actors import Node
 from github.nodes.nulls import Hidden, Shown
+from github.nodes.pagination import end_cursor
+from github.nodes.values import truth
 from github.repositories import check_identity
 from messages import RepositoryRef
 from rows import Page
@@ -112,8 +114,8 @@ def of_connection(answer: Answer, connection: Node, things: Shown) -> Happenings
     info = connection["pageInfo"]
     return Happenings(
         Page(answer.asked_at),
-        info["endCursor"] if info["hasNextPage"] else None,
-        end=info["endCursor"],
+        end_cursor(info) if truth(info["hasNextPage"]) else None,
+        end=end_cursor(info),
         more=info["hasNextPage"],
         number=len(things.nodes) + len(things.hidden),
         hidden=len(things.hidden),

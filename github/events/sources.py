@@ -5,20 +5,23 @@ newest first. The cursor of a list with numbered pages is the number of items re
 in different words and seconds apart; `store/feed.py` then makes one row of it.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 from errors import PartOver
+from github.answers.mapping import mapped
 from github.answers.refusals import InvalidCursor
 from github.client import GitHub
-from github.clock import time
+from github.clock import of_epoch, time
 from github.events.commits import HEADS, branch_and_head, push_id
 from github.events.lists import Happenings, ask, ask_rest, numbered, of_connection, of_numbers
 from github.events.payloads import GHOST, payload_of, user_shape
 from github.nodes.actors import Node
 from github.nodes.node_ids import database_id
 from github.nodes.nulls import shown
+from github.nodes.pagination import end_cursor
+from github.nodes.values import text, truth, whole
 from messages import RepositoryRef
 from rows import GHOST_ID, EventSource, FeedEvent, Page, StarDay
 
@@ -27,6 +30,7 @@ _PUSHES = frozenset({"push", "force_push", "pr_merge", "merge_queue_merge"})
 _OF_BRANCHES = {"branch_creation": "CreateEvent", "branch_deletion": "DeleteEvent"}
 
 
+@mapped
 async def read_stargazers(github: GitHub, repository: RepositoryRef, first: int, after: str | None) -> Happenings:
     """Returns a page of the stars that still exist. If GitHub hides the stargazers, the page can be empty although
     the count is not 0.
@@ -45,6 +49,7 @@ async def read_stargazers(github: GitHub, repository: RepositoryRef, first: int,
     return _down_to_rows(read)
 
 
+@mapped
 async def read_star_history(github: GitHub, repository: RepositoryRef, weeks: int) -> Happenings:
     """Returns a page of the number of stars of each day, newest weeks first. `weeks` is how many weeks the earlier
     pages showed. Days to come are left out; today's number may still grow.
@@ -54,14 +59,15 @@ async def read_star_history(github: GitHub, repository: RepositoryRef, weeks: in
     today = answer.asked_at.date()
     read = of_numbers(answer, WEEKS_A_PAGE, (page - 1) * WEEKS_A_PAGE)
     for week in answer.data:
-        sunday = datetime.fromtimestamp(week["week"], UTC).date()
+        sunday = of_epoch(week["week"]).date()
         days = [StarDay(sunday + timedelta(days=place), stars) for place, stars in enumerate(week["days"])]
         read.page.star_days += [each for each in days if each.day <= today]
-    read.go_down_to({str(week["week"]): datetime.fromtimestamp(week["week"], UTC) for week in answer.data})
+    read.go_down_to({str(week["week"]): of_epoch(week["week"]) for week in answer.data})
     read.oldest = read.depth
     return read
 
 
+@mapped
 async def read_forks(github: GitHub, repository: RepositoryRef, first: int, after: str | None) -> Happenings:
     """Returns a page of the forks that still exist. Only the events API tells who forked for an organization."""
     answer = await ask(github, "Forks", repository, "forks", {"first": first, "after": after})
@@ -76,6 +82,7 @@ async def read_forks(github: GitHub, repository: RepositoryRef, first: int, afte
     return _down_to_rows(read)
 
 
+@mapped
 async def read_forks_by_rest(github: GitHub, repository: RepositoryRef, size: int, offset: int) -> Happenings:
     """Returns a page of forks as `read_forks` does, but by REST, for repositories whose GraphQL list GitHub refuses or
     cannot answer.
@@ -83,7 +90,7 @@ async def read_forks_by_rest(github: GitHub, repository: RepositoryRef, size: in
     answer = await ask_rest(github, repository, "forks", {"sort": "newest", **numbered(size, offset)})
     read = of_numbers(answer, size, offset)
     for fork in answer.data:
-        owner = {key: fork["owner"][key] for key in ("login", "id")}
+        owner = {"login": text(fork["owner"]["login"]), "id": whole(fork["owner"]["id"])}
         forkee = {key: fork[key] for key in ("id", "name", "full_name")} | {"owner": owner}
         read.page.feed.append(_fork(forkee, fork["owner"]["avatar_url"], fork["created_at"]))
     return _down_to_rows(read)
@@ -92,9 +99,10 @@ async def read_forks_by_rest(github: GitHub, repository: RepositoryRef, size: in
 def _fork(forkee: Node, avatar_url: str | None, created_at: str) -> FeedEvent:
     login: str = forkee["owner"]["login"]
     payload = {"forkee": forkee, "actor": {"login": login, "avatar_url": avatar_url}}
-    return FeedEvent(f"ForkEvent_fork_{forkee['id']}", "ForkEvent", login, time(created_at), payload, "forks")
+    return FeedEvent(f"ForkEvent_fork_{whole(forkee['id'])}", "ForkEvent", login, time(created_at), payload, "forks")
 
 
+@mapped
 async def read_releases(github: GitHub, repository: RepositoryRef, size: int, offset: int) -> Happenings:
     """Returns a page of the published releases, in order of creation. A draft may be published long after its
     creation, so the list has to be read to its end.
@@ -111,6 +119,7 @@ async def read_releases(github: GitHub, repository: RepositoryRef, size: int, of
     return read
 
 
+@mapped
 async def read_releases_by_graphql(
     github: GitHub, repository: RepositoryRef, first: int, after: str | None
 ) -> Happenings:
@@ -153,9 +162,10 @@ def _release(shape: Node) -> FeedEvent:
     login = shape["author"]["login"] if shape["author"] else GHOST
     payload = {"action": "published", "release": shape}
     at = time(shape["published_at"])
-    return FeedEvent(f"ReleaseEvent_release_{shape['id']}", "ReleaseEvent", login, at, payload, "releases")
+    return FeedEvent(f"ReleaseEvent_release_{whole(shape['id'])}", "ReleaseEvent", login, at, payload, "releases")
 
 
+@mapped
 async def read_activity(github: GitHub, repository: RepositoryRef, size: int, after: str | None) -> Happenings:
     """Returns a page of the last year's pushes, and creations and deletions of branches. Raises `InvalidCursor`."""
     query: dict[str, Any] = {"per_page": size, "direction": "desc"} | ({"after": after} if after else {})
@@ -179,11 +189,11 @@ async def read_activity(github: GitHub, repository: RepositoryRef, size: int, af
 
 
 def _activity(activity: Node, repository: RepositoryRef) -> FeedEvent | None:
-    at, ref, kind = time(activity["timestamp"]), str(activity["ref"]), activity["activity_type"]
+    at, ref, kind = time(activity["timestamp"]), text(activity["ref"]), activity["activity_type"]
     login = activity["actor"]["login"] if activity["actor"] else GHOST
     source: EventSource = "activity"
     if kind in _PUSHES:
-        before, head = activity["before"], activity["after"]
+        before, head = text(activity["before"]), text(activity["after"])
         payload = {"ref": ref, "before": before, "head": head, "activity_type": kind}
         return FeedEvent(push_id(repository, ref, before, head), "PushEvent", login, at, payload, source)
     if kind in _OF_BRANCHES:
@@ -193,6 +203,7 @@ def _activity(activity: Node, repository: RepositoryRef) -> FeedEvent | None:
     return None
 
 
+@mapped
 async def read_events(github: GitHub, repository: RepositoryRef, size: int, offset: int) -> Happenings:
     """Returns a page of the latest events of all types. GitHub has at most 300 of them, of the last 30 days."""
     answer = await ask_rest(github, repository, "events", numbered(size, offset))
@@ -201,15 +212,16 @@ async def read_events(github: GitHub, repository: RepositoryRef, size: int, offs
         at, event_type, actor = time(event["created_at"]), event["type"], event["actor"]
         try:
             payload = payload_of(event)
-        except (KeyError, TypeError):
+        except (KeyError, TypeError, AttributeError):
             # GitHub's schema promises nothing of a payload, not even the thread that the event is of.
             read.unreadable += 1
             continue
         login = (actor or {}).get("login") or GHOST
-        read.page.feed.append(FeedEvent(f"{event_type}_{event['id']}", event_type, login, at, payload, "events"))
+        read.page.feed.append(FeedEvent(f"{event_type}_{whole(event['id'])}", event_type, login, at, payload, "events"))
     return _down_to_rows(read)
 
 
+@mapped
 async def find_place_behind(
     github: GitHub, repository: RepositoryRef, operation: Literal["StargazerPlace", "ForkPlace"], after: str | None
 ) -> tuple[str | None, bool]:
@@ -219,7 +231,7 @@ async def find_place_behind(
     field = "stargazers" if operation == "StargazerPlace" else "forks"
     answer = await ask(github, operation, repository, field, {"after": after})
     info = answer.data["repository"][field]["pageInfo"]
-    return info["endCursor"], info["hasNextPage"]
+    return end_cursor(info), truth(info["hasNextPage"])
 
 
 def _down_to_rows(read: Happenings) -> Happenings:

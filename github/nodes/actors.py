@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from github.nodes.values import whole
 from rows import Contributor, Page
 
 Node = dict[str, Any]
@@ -48,7 +49,7 @@ def user(account: Node | None, page: Page) -> int | None:
     """
     if account is None:
         return None
-    github_id = int(account["id"])
+    github_id = whole(account["id"])
     if github_id not in page.contributors:
         page.contributors[github_id] = Contributor(
             github_id,

@@ -13,6 +13,7 @@ import msgpack
 
 from errors import PartOver
 from github.nodes.actors import Node
+from github.nodes.values import whole
 
 
 def database_id(node: Node) -> int:
@@ -21,9 +22,10 @@ def database_id(node: Node) -> int:
 
     Raises `PartOver` (unreadable_id) for a node id of an unknown format.
     """
-    told = node.get("fullDatabaseId") or node.get("databaseId")
+    told = node.get("fullDatabaseId")
+    told = node.get("databaseId") if told is None else told
     if told is not None:
-        return int(told)
+        return whole(told)
     packed = node["id"].partition("_")[2]
     try:
         number = msgpack.unpackb(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)))[-1]

@@ -12,6 +12,7 @@ from typing import Any
 
 from errors import TooLarge
 from github.nodes.actors import Node
+from github.nodes.values import listed
 
 Path = tuple[str | int, ...]
 
@@ -74,7 +75,7 @@ def shown(nodes: Sequence[Any] | None, what: str, after: str | None = None) -> S
     found = Shown([])
     if nodes is None:
         raise TooLarge("null_node", f"GitHub left out all {what} of a page")
-    for index, node in enumerate(nodes):
+    for index, node in enumerate(listed(nodes)):
         if isinstance(node, Hidden):
             found.hidden.append(node.words)
             found.keys.append(f"{HIDDEN_KEY}{after or ''}:{index}")

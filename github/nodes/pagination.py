@@ -1,6 +1,7 @@
 """Finds the cursor of a connection's next page."""
 
 from github.nodes.actors import Node
+from github.nodes.values import text, truth
 
 
 def next_cursor(page_info: Node, after: str | None) -> str | None:
@@ -10,8 +11,14 @@ def next_cursor(page_info: Node, after: str | None) -> str | None:
     GitHub sometimes reports a next page without a cursor, or with the cursor `after` again
     (zerocracy/judges-action#2142). In both cases None is returned; `leads_nowhere` tells them from a real end.
     """
-    cursor: str | None = page_info["endCursor"]
-    return cursor if page_info["hasNextPage"] and cursor != after else None
+    cursor = end_cursor(page_info)
+    return cursor if truth(page_info["hasNextPage"]) and cursor != after else None
+
+
+def end_cursor(page_info: Node) -> str | None:
+    """Returns the cursor behind the page's last item; None if GitHub gives none."""
+    cursor = page_info["endCursor"]
+    return None if cursor is None else text(cursor)
 
 
 def leads_nowhere(page_info: Node, after: str | None) -> bool:

@@ -86,7 +86,7 @@ def add_review(node: Node, pull_request: int, page: Page) -> str:
     `seen` key.
     """
     github_id = database_id(node)
-    if node["state"] != "PENDING" and node["submittedAt"]:
+    if node["state"] != "PENDING" and node["submittedAt"] is not None:
         author = contributor(node["author"], page)
         if author is None:
             # The host's reviews must have an author; GitHub shows a deleted account's as `ghost` too.

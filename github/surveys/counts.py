@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from budget.prices import ONE_POINT
+from github.answers.mapping import mapped
 from github.answers.reading import Answer
 from github.client import GitHub
 from github.clock import time, time_or_none
@@ -77,6 +78,7 @@ def batches(discussions: Sequence[int]) -> list[range]:
     return [*found, range(begin, len(discussions))] if discussions else []
 
 
+@mapped
 async def read_surveys(
     github: GitHub, repositories: Sequence[RepositoryRef], discussions: Sequence[int]
 ) -> dict[str, Survey]:
@@ -129,7 +131,7 @@ def _survey(node: Node, answer: Answer, repository: RepositoryRef) -> Survey:
         stars=node["stargazerCount"],
         forks=node["forkCount"],
         releases=node["releases"]["totalCount"],
-        never_pushed=node["isEmpty"] and (pushed_at is None or pushed_at <= created_at),
+        never_pushed=node["isEmpty"] is True and (pushed_at is None or pushed_at <= created_at),
         pushed_at=pushed_at,
         shows_stargazers=node["viewerPermission"] in ("ADMIN", "MAINTAIN", "WRITE"),
         branch=branch,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from github.answers.mapping import mapped
 from github.answers.reading import Answer
 from github.client import GitHub
 from github.nodes.actors import Node
@@ -106,6 +107,7 @@ def batches(every: Sequence[Small]) -> list[list[Small]]:
     return found
 
 
+@mapped
 async def read_small(github: GitHub, every: Sequence[Small], since: datetime) -> dict[str, Prefetched]:
     """Reads small repositories by one request; returns the prefetched answers by repository id. A repository has none
     if anything of it was refused, gone or left out.
@@ -168,6 +170,7 @@ def reviews_of(prefetched: Prefetched) -> list[str]:
     return [item["id"] for item in items if "submittedAt" in item]
 
 
+@mapped
 async def read_reviews(github: GitHub, repository: RepositoryRef, ids: Sequence[str]) -> dict[str, PrefetchedAnswer]:
     """Reads reviews with their comments by one request; returns them by node id, without those that GitHub refuses or
     fails to show. The reviews may belong to several repositories; `repository` is any of these, and decides whose

@@ -5,9 +5,11 @@ from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import urlencode
 
+from github.answers.mapping import mapped
 from github.client import GitHub
 from github.clock import time
 from github.nodes.timeline import add_listed_review_comment
+from github.nodes.values import listed
 from github.threads.thread_types import REVIEW_COMMENTS, ThreadType
 from messages import RepositoryRef
 from rows import Page
@@ -22,6 +24,7 @@ class CommentSince(NamedTuple):
     updated_at: datetime
 
 
+@mapped
 async def read_comments_since(
     github: GitHub, kind: ThreadType, path: str
 ) -> tuple[list[CommentSince], datetime | None, str | None, float]:
@@ -31,7 +34,7 @@ async def read_comments_since(
     (None at the end), and the request's duration in seconds.
     """
     answer = await github.rest(path)
-    latest = max((time(comment["updated_at"]) for comment in answer.data), default=None)
+    latest = max((time(comment["updated_at"]) for comment in listed(answer.data)), default=None)
     comments = []
     for comment in answer.data:
         if "pull_request_url" in comment:
@@ -47,6 +50,7 @@ async def read_comments_since(
     return comments, latest, answer.next_path, answer.seconds
 
 
+@mapped
 async def count_review_comments(
     github: GitHub, repository: RepositoryRef, since: datetime
 ) -> tuple[int | None, datetime]:
@@ -59,7 +63,7 @@ async def count_review_comments(
     answer = await github.rest(comments_path(repository, REVIEW_COMMENTS, since, 1))
     if answer.last_page is None and answer.next_path is not None:
         return None, answer.asked_at
-    return answer.last_page or len(answer.data), answer.asked_at
+    return answer.last_page or len(listed(answer.data)), answer.asked_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,7 @@ class ListedComments:
     seconds: float
 
 
+@mapped
 async def read_all_review_comments(github: GitHub, path: str) -> ListedComments:
     """Reads a page of the list of the repository's review comments, by REST. `path` comes from `comments_path`."""
     answer = await github.rest(path)
@@ -88,7 +93,7 @@ async def read_all_review_comments(github: GitHub, path: str) -> ListedComments:
     seen: dict[int, list[str]] = {}
     born: dict[str, datetime] = {}
     changed: dict[str, datetime] = {}
-    for comment in answer.data:
+    for comment in listed(answer.data):
         key = add_listed_review_comment(comment, page)
         born[key], changed[key] = page.comments[-1].created_at, page.comments[-1].updated_at
         if comment["pull_request_review_id"] is not None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from github.answers.mapping import mapped
 from github.client import GitHub
 from github.nodes.nulls import GoneNode, Hidden
 
@@ -27,6 +28,7 @@ class Existence:
     cost: int
 
 
+@mapped
 async def read_existence(github: GitHub, node_ids: Sequence[str]) -> Existence:
     """Asks which of these node ids exist, at most `MOST` of them. Raises as `GitHub.graphql` does."""
     answer = await github.graphql("Existing", {"ids": list(node_ids)})

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from errors import PartOver, TooLarge
+from github.answers.mapping import mapped
 from github.answers.reading import Answer
 from github.client import GitHub
 from github.clock import time
@@ -51,6 +52,7 @@ class Listing:
         return self.total == 0 and not self.entries and self.end_cursor is None and not self.leads_nowhere
 
 
+@mapped
 async def read_listing(
     github: GitHub,
     kind: ThreadType,

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from errors import PartOver, TooLarge
+from github.answers.mapping import mapped
 from github.answers.reading import Answer
 from github.client import GitHub
 from github.clock import time
@@ -63,6 +64,7 @@ class Threads:
         return self.page.hidden
 
 
+@mapped
 async def read_page(
     github: GitHub,
     kind: ThreadType,
@@ -97,6 +99,7 @@ async def read_page(
     return threads
 
 
+@mapped
 async def read_threads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) -> Threads:
     """Returns the whole threads that `parts` (of kind thread) name, and parts for what did not fit into the answer."""
     answer = await github.graphql(
@@ -106,12 +109,13 @@ async def read_threads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) 
         parents=len(parts),
     )
     threads = _threads(answer, kind)
-    for part, node in _nodes(answer, parts, threads):
+    for part, node in _looked_up(parts, answer.data["nodes"], threads):
         threads.done.append(part)
         _add_thread(kind, node, threads, part)
     return threads
 
 
+@mapped
 async def read_heads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) -> Threads:
     """Returns the threads that `parts` (of kind head) name, without their children. It also returns parts for the
     children.
@@ -119,7 +123,7 @@ async def read_heads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) ->
     ids = [part.node_id for part in parts]
     answer = await github.graphql(kind.heads, {"ids": ids}, requests=kind.connections * len(parts), parents=len(parts))
     threads = _threads(answer, kind)
-    for part, node in _nodes(answer, parts, threads):
+    for part, node in _looked_up(parts, answer.data["nodes"], threads):
         github_id = kind.add(node, threads.page)
         items = Part(kind.part, node["id"], node["number"], answer.asked_at, parent=github_id)
         threads.parts += [items, *again(node, github_id, "head", part, threads.page)]
@@ -127,6 +131,7 @@ async def read_heads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) ->
     return threads
 
 
+@mapped
 async def read_items(
     github: GitHub, kind: ThreadType, parts: Sequence[Part], first: int, item_types: Sequence[str] | None = None
 ) -> Threads:
@@ -156,6 +161,7 @@ async def read_items(
     return threads
 
 
+@mapped
 async def read_reviews(github: GitHub, parts: Sequence[Part], first: int) -> Threads:
     """Returns the next `first` reviews of each part's pull request, for pull requests whose timeline showed fewer
     reviews than they have.
@@ -173,6 +179,7 @@ async def read_reviews(github: GitHub, parts: Sequence[Part], first: int) -> Thr
     return threads
 
 
+@mapped
 async def read_comments(github: GitHub, kind: ThreadType, parts: Sequence[Part], first: int) -> Threads:
     """Returns the next `first` conversation comments of each part's thread, for threads whose timeline GitHub cannot
     answer.
@@ -187,6 +194,7 @@ async def read_comments(github: GitHub, kind: ThreadType, parts: Sequence[Part],
     return threads
 
 
+@mapped
 async def read_review_comments(
     github: GitHub, parts: Sequence[Part], pull_requests_of: dict[int, int], first: int
 ) -> Threads:
@@ -199,7 +207,9 @@ async def read_review_comments(
         variables = {"ids": [part.node_id for part in parts], "first": first}
         answer = await github.graphql("ReviewComments", variables, requests=len(parts), parents=len(parts))
     threads = _threads(answer, THREAD_TYPES["pull_requests"])
-    pairs = _nodes(answer, parts, threads) if "nodes" in answer.data else _aliases(answer, parts, threads)
+    pairs = (
+        _looked_up(parts, answer.data["nodes"], threads) if "nodes" in answer.data else _aliases(answer, parts, threads)
+    )
     for part, node in pairs:
         connection = node["comments"]
         review = _parent(part)
@@ -210,6 +220,7 @@ async def read_review_comments(
     return threads
 
 
+@mapped
 async def read_replies(github: GitHub, parts: Sequence[Part], first: int) -> Threads:
     """Returns the next `first` replies to each part's discussion comment."""
     answer = await _aliased(github, "DiscussionReplies", parts, {"first": first})
@@ -352,18 +363,12 @@ def _advance(part: Part, connection: Node, total: int, threads: Threads) -> bool
     return True
 
 
-def _nodes(answer: Answer, parts: Sequence[Part], threads: Threads) -> list[tuple[Part, Node]]:
-    """Returns the parts with their nodes in the answer to `nodes(ids:)`. A part whose node is gone or refused is
-    marked as done.
-    """
-    return _looked_up(parts, answer.data["nodes"], threads)
-
-
 def _aliases(answer: Answer, parts: Sequence[Part], threads: Threads) -> list[tuple[Part, Node]]:
     return _looked_up(parts, [answer.data[f"n{index}"] for index in range(len(parts))], threads)
 
 
 def _looked_up(parts: Sequence[Part], nodes: Sequence[Any], threads: Threads) -> list[tuple[Part, Node]]:
+    """Returns the parts with their nodes in an answer. A part whose node is gone or refused is marked as done."""
     pairs = []
     for part, node in zip(parts, nodes, strict=True):
         if isinstance(node, GoneNode):
@@ -385,8 +390,7 @@ async def _aliased(
 ) -> Answer:
     variables = dict(shared)
     for index, part in enumerate(parts):
-        variables[f"id{index}"] = part.node_id
-        variables[f"after{index}"] = part.cursor
+        variables |= {f"id{index}": part.node_id, f"after{index}": part.cursor}
     return await github.graphql(operation, variables, len(parts), requests=connections * len(parts), parents=len(parts))
 
 

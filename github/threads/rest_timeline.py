@@ -7,10 +7,12 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from github.answers.mapping import mapped
 from github.client import GitHub
 from github.clock import time
 from github.nodes.actors import Node, user
 from github.nodes.timeline import event_of
+from github.nodes.values import listed
 from github.threads.thread_types import ThreadType
 from messages import RepositoryRef
 from rows import GHOST_ID, Closing, Page, Part, TimelineEvent
@@ -30,6 +32,7 @@ class RestTimeline:
     next_path: str | None = None
 
 
+@mapped
 async def read_rest_timeline(
     github: GitHub, repository: RepositoryRef, kind: ThreadType, part: Part, item_types: Collection[str]
 ) -> RestTimeline:
@@ -38,7 +41,7 @@ async def read_rest_timeline(
     answer = await github.rest(part.cursor or first)
     read = RestTimeline(Page(answer.asked_at, kind.kind, account=answer.account), next_path=answer.next_path)
     wanted = {event_of(each): each for each in item_types}
-    for item in answer.data:
+    for item in listed(answer.data):
         name = str(item.get("event"))
         read.seen.append(f"{name} {item.get('node_id') or item.get('id') or item.get('created_at')}")
         if name not in wanted:

@@ -14,8 +14,10 @@ import structlog
 
 from budget.account import Ask, Pool, Told
 from errors import BackfillError, JobOver, PartOver, RetryLater, RetryNow, TooLarge
+from github.answers.mapping import mapping
 from github.answers.reading import all_windows, read_graphql, read_rest, windows_of
 from github.answers.refusals import Limited, Unauthorized
+from github.nodes.values import text, whole
 from github.transport.call import Call
 from github.transport.connection import Connection
 from github.transport.credentials import Credential, Credentials, Installation
@@ -110,15 +112,17 @@ class Accounts:
             return
         except TooLarge as error:
             raise RetryNow(error.code, error.message) from error
-        viewer, rate = answer.data["viewer"], answer.data.get("rateLimit") or {}
-        credential.account = f"user:{viewer['databaseId']}"
+        with mapping("Viewer"):
+            viewer, rate = answer.data["viewer"], answer.data.get("rateLimit") or {}
+            account, login = f"user:{whole(viewer['databaseId'])}", text(viewer["login"])
+        credential.account = account
         told = Told("answered", raw.seconds, answer.cost, all_windows(raw, answer))
         await self._pool.hear(credential.account, told, "Viewer")
         log.info(
             "account",
             credential=credential.label,
             account=credential.account,
-            login=viewer["login"],
+            login=login,
             points_left=rate.get("remaining"),
             points=rate.get("limit"),
         )
@@ -131,7 +135,8 @@ class Accounts:
             raise RetryLater("rate_limited", "both budgets of a token's account are used up", at) from error
         except PartOver:
             return _account_of_nobody(secret)
-        return f"user:{answer.data['id']}"
+        with mapping("user"):
+            return f"user:{whole(answer.data['id'])}"
 
     async def refused(self, credential: Credential, secret: str) -> None:
         """Sets a credential aside after a 401. After the first 401 in a row, a token is set aside for `DOUBT` seconds;

@@ -1,0 +1,115 @@
+"""Guards the mapping of answers: if an answer lacks what GitHub documents, one error of the taxonomy says so, and no
+row is made of it.
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from functools import cache, partial, wraps
+from pathlib import Path
+from traceback import extract_tb
+from types import UnionType
+from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import structlog
+
+from errors import TooLarge
+
+log = structlog.get_logger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
+Check = Callable[[Any], bool]
+LARGEST = 2**63
+"""Postgres stores whole numbers below this one."""
+
+
+def mapped(read: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Decorates a function that sends a request and maps its answer. If the answer cannot be mapped, or if the result
+    holds a value of another type than its class declares, the function raises `TooLarge` (unreadable): a smaller
+    request may bring all that is readable.
+    """
+
+    @wraps(read)
+    async def reader(*args: P.args, **kwargs: P.kwargs) -> T:
+        with mapping(read.__name__):
+            result = await read(*args, **kwargs)
+            if not _check_of_result(read)(result):
+                raise TypeError(f"{str(result)[:80]!r} is not what it returns")
+        return result
+
+    return reader
+
+
+@contextmanager
+def mapping(what: str) -> Iterator[None]:
+    """Raises `TooLarge` (unreadable) for what Python raises if an answer lacks a field or has one of another type."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+        at = extract_tb(error.__traceback__)[-1]
+        words = f"GitHub's answer to {what} cannot be read: {type(error).__name__}: {error}"
+        log.warning("unreadable answer", why=words[:500], line=f"{Path(at.filename).name}:{at.lineno}")
+        raise TooLarge("unreadable", words[:500]) from error
+
+
+@cache
+def _check_of_result(read: Callable[..., Any]) -> Check:
+    return _check_of(get_type_hints(read)["return"])
+
+
+@cache
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    """Returns the declared types of the fields of a dataclass or a named tuple, by name; of any other class none."""
+    if not is_dataclass(kind) and not hasattr(kind, "_fields"):
+        return {}
+    names = [each.name for each in fields(kind)] if is_dataclass(kind) else list(kind._fields)
+    hints = get_type_hints(kind)
+    return {name: hints[name] for name in names}
+
+
+@cache
+def _check_of(hint: Any) -> Check:
+    """Returns the function that tells whether a value is of the type `hint`. For a wrong field of a dataclass or a
+    named tuple it raises `TypeError` with the field's name.
+    """
+    origin, inner = get_origin(hint), [each for each in get_args(hint) if each is not Ellipsis]
+    if hint is Any:
+        return lambda value: True  # noqa: ARG005
+    if origin in (Union, UnionType):
+        ways = [_check_of(each) for each in inner]
+        return lambda value: any(way(value) for way in ways)
+    if origin is Literal:
+        return lambda value: value in inner
+    if origin is dict:
+        of_key, of_value = map(_check_of, inner)
+        return lambda value: isinstance(value, dict) and all(of_key(k) and of_value(v) for k, v in value.items())
+    if origin is tuple and Ellipsis not in get_args(hint):
+        checks = [_check_of(each) for each in inner]
+        return lambda value: (
+            isinstance(value, tuple)
+            and len(value) == len(checks)
+            and all(check(each) for check, each in zip(checks, value, strict=True))
+        )
+    if origin is not None and inner and isinstance(origin, type) and issubclass(origin, list | tuple | frozenset):
+        of_each = _check_of(inner[0])
+        return lambda value: isinstance(value, origin) and all(map(of_each, value))
+    if hint is int:
+        return lambda value: type(value) is int and -LARGEST <= value < LARGEST
+    if hint is float:
+        return lambda value: type(value) in (int, float)
+    if hint is datetime:
+        return lambda value: isinstance(value, datetime) and value.tzinfo is not None
+    if hint is None:
+        return lambda value: value is None
+    kind: Any = origin or hint
+    return partial(_is_record, kind, {name: _check_of(each) for name, each in _hints(kind).items()})
+
+
+def _is_record(kind: type[Any], checks: Mapping[str, Check], value: Any) -> bool:
+    if not isinstance(value, kind):
+        return False
+    for name, check in checks.items():
+        if not check(field := getattr(value, name)):
+            raise TypeError(f"{name} of {kind.__name__} is {str(field)[:80]!r}")
+    return True
