@@ -11,6 +11,7 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities import attempts
+from tests.support.waiting import PATIENCE
 
 SHUTDOWN_SECONDS = 0.5
 began, stopped = asyncio.Event(), asyncio.Event()
@@ -48,7 +49,7 @@ class Holding:
         await workflow.execute_activity(
             held,
             start_to_close_timeout=timedelta(minutes=5),
-            heartbeat_timeout=timedelta(seconds=2),
+            heartbeat_timeout=timedelta(seconds=PATIENCE),
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         )
 
@@ -67,10 +68,11 @@ async def test_a_worker_that_stops_does_not_wait_for_what_does_not_come(
         activities=[held],
         workflow_runner=UnsandboxedWorkflowRunner(),
         graceful_shutdown_timeout=timedelta(seconds=SHUTDOWN_SECONDS),
+        max_heartbeat_throttle_interval=timedelta(seconds=0.2),  # a cancel is heard of by a heartbeat
     )
     running = asyncio.create_task(worker.run())
     handle = await temporal_client.start_workflow(Holding.run, id=queue, task_queue=queue)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         await began.wait()
         if canceled_before:
             await handle.cancel()
