@@ -2,11 +2,12 @@
 row is made of it.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from datetime import datetime
-from functools import cache, partial, wraps
+from functools import cache, wraps
+from operator import attrgetter
 from pathlib import Path
 from traceback import extract_tb
 from types import UnionType
@@ -22,6 +23,8 @@ T = TypeVar("T")
 Check = Callable[[Any], bool]
 LARGEST = 2**63
 """Postgres stores whole numbers below this one."""
+_PLAIN = frozenset({str, bool, int, float, datetime, None, type(None)})
+"""Types that hold no others."""
 
 
 def mapped(read: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
@@ -77,8 +80,11 @@ def _check_of(hint: Any) -> Check:
     if hint is Any:
         return lambda value: True  # noqa: ARG005
     if origin in (Union, UnionType):
-        ways = [_check_of(each) for each in inner]
-        return lambda value: any(way(value) for way in ways)
+        ways = [_check_of(each) for each in inner if each is not type(None)]
+        if len(ways) == 1 and len(inner) == 2:
+            [way] = ways
+            return lambda value: value is None or way(value)
+        return lambda value: any(way(value) for way in ways) or (value is None and len(ways) < len(inner))
     if origin is Literal:
         return lambda value: value in inner
     if origin is dict:
@@ -92,6 +98,8 @@ def _check_of(hint: Any) -> Check:
             and all(check(each) for check, each in zip(checks, value, strict=True))
         )
     if origin is not None and inner and isinstance(origin, type) and issubclass(origin, list | tuple | frozenset):
+        if inner[0] is str:
+            return lambda value: isinstance(value, origin) and {str}.issuperset(map(type, value))
         of_each = _check_of(inner[0])
         return lambda value: isinstance(value, origin) and all(map(of_each, value))
     if hint is int:
@@ -103,13 +111,61 @@ def _check_of(hint: Any) -> Check:
     if hint is None:
         return lambda value: value is None
     kind: Any = origin or hint
-    return partial(_is_record, kind, {name: _check_of(each) for name, each in _hints(kind).items()})
+    return _Record(kind) if _hints(kind) else lambda value: isinstance(value, kind)
 
 
-def _is_record(kind: type[Any], checks: Mapping[str, Check], value: Any) -> bool:
-    if not isinstance(value, kind):
-        return False
-    for name, check in checks.items():
-        if not check(field := getattr(value, name)):
-            raise TypeError(f"{name} of {kind.__name__} is {str(field)[:80]!r}")
-    return True
+class _Record:
+    """Tells whether a value is of a class, and the fields of a dataclass or a named tuple of their declared types. For
+    a wrong field it raises `TypeError` with the field's name.
+
+    There are many records in an answer, so the fields that hold no others are looked at together: types that have been
+    right once are right.
+    """
+
+    def __init__(self, kind: Any) -> None:
+        self._kind = kind
+        hints = _hints(kind)
+        self._plain = [name for name, hint in hints.items() if _alternatives(hint) <= _PLAIN]
+        self._checks = {name: _check_of(hint) for name, hint in hints.items()}
+        self._others = [name for name in hints if name not in self._plain]
+        self._bounded = [
+            place for place, name in enumerate(self._plain) if _alternatives(hints[name]) & {int, datetime}
+        ]
+        self._values = _getter(self._plain)
+        self._right: set[tuple[type, ...]] = set()
+
+    def __call__(self, value: Any) -> bool:
+        if not isinstance(value, self._kind):
+            return False
+        values = self._values(value)
+        types = tuple(map(type, values))
+        if types not in self._right:
+            self._verify(value, self._plain)
+            self._right.add(types)
+        for place in self._bounded:
+            field = values[place]
+            if (type(field) is int and not -LARGEST <= field < LARGEST) or (
+                isinstance(field, datetime) and field.tzinfo is None
+            ):
+                self._verify(value, [self._plain[place]])
+        self._verify(value, self._others)
+        return True
+
+    def _verify(self, value: Any, names: Sequence[str]) -> None:
+        for name in names:
+            if not self._checks[name](field := getattr(value, name)):
+                raise TypeError(f"{name} of {self._kind.__name__} is {str(field)[:80]!r}")
+
+
+def _alternatives(hint: Any) -> frozenset[Any]:
+    """Returns the types of a union, or the one type."""
+    if get_origin(hint) in (Union, UnionType):
+        return frozenset(get_args(hint))
+    return frozenset({hint})
+
+
+def _getter(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """Returns the function that reads these fields of a record."""
+    if len(names) < 2:
+        return lambda value: tuple(getattr(value, name) for name in names)
+    return attrgetter(*names)
