@@ -46,8 +46,8 @@ _PARAMETERS = frozenset(
 
 
 def check_postgres(url: str) -> None:
-    """Checks that `url` can be parsed in one way only. Raises `ValueError`, whose message holds no part of the
-    address.
+    """Checks that `url` is the address of a Postgres in which no character of the password can be taken for another
+    part. Raises `ValueError`, whose message holds no part of the address.
     """
     _parts(url)
 

@@ -77,8 +77,8 @@ def kinds(noted: Noted) -> str:
 
 
 def lines(of: Iterable[Unshown], most: int) -> list[str]:
-    """Returns a line for each of these things, at most `most` lines. One more line counts the things that are not
-    listed.
+    """Returns a line for each thing in the `which` of all of these, at most `most` of them. If things are left out,
+    here or by `Unshown.more`, a last line counts them.
     """
     all_of = list(of)
     named = [each for its in all_of for each in its.which]

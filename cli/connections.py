@@ -37,7 +37,11 @@ async def open_database() -> AsyncIterator[Database]:
 
 
 async def connect_temporal() -> Temporal:
-    """Connects to Temporal. Raises `BadInput` for a wrong setting of Temporal's or Postgres', before it connects."""
+    """Connects to Temporal, and registers search attributes that its namespace lacks. The settings of Postgres are
+    checked first, so that a command with a wrong one ends before it does anything.
+
+    Raises `BadInput` for a wrong setting, and `Unreachable` if Temporal does not answer.
+    """
     settings.load(settings.Database)
     queue = settings.load(settings.Temporal).temporal_task_queue
     client = await temporal.connect()

@@ -133,7 +133,7 @@ class PolarApi:
 
     async def subscription(self, polar_subscription_id: str) -> Subscription | None:
         """Returns the subscription as it is now; None if Polar shows none with this id. Raises `BadInput` if the token
-        may not read subscriptions.
+        is refused or may not read subscriptions, and `Unreachable` if Polar does not answer, or not readably.
         """
         if not polar_subscription_id.replace("-", "").replace("_", "").isalnum():
             return None  # a path with this id would be another route

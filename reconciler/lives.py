@@ -22,8 +22,8 @@ class Life:
     end: str | None
 
     def runs(self, job: Open) -> bool:
-        """Returns whether the workflow is running, and is the one that was given the job: the id of its first run is
-        the id in the job's row. If either id is unknown, they count as the same.
+        """Returns whether the workflow is running, and is the one to which the job was signaled: `first_run_id` is that
+        of the job. If either is None, only whether it is running counts.
         """
         known = self.first_run_id and job.first_run_id
         return self.end is None and (not known or self.first_run_id == job.first_run_id)

@@ -227,9 +227,10 @@ async def wanted(connection: asyncpg.Connection, *, dimensions: int, supabase: b
 
 
 async def found(connection: asyncpg.Connection, like: Shape) -> Shape:
-    """Returns the part of the shape `like` that this database has, in any schema of its search_path: tables by name.
+    """Returns the part of the shape `like` that this database has, in any schema of its search_path.
 
-    The tables' partitions are included, too; they are found by `Table.sql`.
+    In the `tables` of the result, a table's key is its name. Partitions of the tables are included, with `Table.sql`
+    as their key.
     """
     tables = await _tables(connection, _VISIBLE_TABLES, list(like.tables))
     partitions = [name for table in tables.values() for name in table.partitions]

@@ -26,8 +26,9 @@ UNTIL_THE_END = "{waiting_until,paused_at,paused_by}"
 
 
 async def begin_waiting_retry(connection: Connection, job_id: str) -> bool:
-    """Sets a completed or failed job to pending as its next attempt, if a retry waits for that; returns whether it did.
-    The caller has locked the job's row.
+    """Begins the oldest retry that was asked for while the job still ran: sets the completed or failed job to pending,
+    as its next attempt. Returns False if no retry waits, or the job has another status. The caller has locked the
+    job's row.
     """
     tag: str = await connection.execute(
         f"""

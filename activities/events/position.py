@@ -204,7 +204,7 @@ class EventPlace:
         return replace(place, reached_end=False, below=end or place.below) if place.tail else place
 
     def look_at(self, now: OddPage) -> Self:
-        """Returns the place after the first page of `again` was requested. `now` is the page as GitHub shows it."""
+        """Returns the place after the first page in `self.again` was requested. `now` is what GitHub shows of it."""
         place = replace(self.forget(now.cursor).remember(now), again=self.again[1:])
         return place if place.again else place.stop_looking()
 
@@ -234,7 +234,7 @@ class EventPlace:
         return replace(self, status="complete", cursor=None)
 
     def complete_at(self, below: str | None) -> Self:
-        """Returns the place as complete down to the cutoff, at the cursor `below`; None: complete to the list's end."""
+        """Returns the complete place. Older items begin at `below`; None: the list was read whole."""
         return replace(self, status="complete", cursor=None, below=below, reached_end=below is None or self.reached_end)
 
     def complete_at_end(self) -> Self:

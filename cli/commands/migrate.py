@@ -11,8 +11,9 @@ async def migrate(*, replace_host_keys: Switch = False) -> int:
     Parameters
     ----------
     replace_host_keys
-        Drop the host's unique index on (github_id) of comments. It refuses a conversation comment and a review comment
-        with the same GitHub id. The host's own upserts need it.
+        Drop the host's unique index on (github_id) of comments, which keeps a conversation comment and a review comment
+        with the same GitHub id from both being stored. Until the host's own upserts name another key, they fail
+        without this index.
     """
     await migrate_database(
         settings.load(settings.Database).direct_url,

@@ -134,7 +134,9 @@ class Thread(Written):
     def event(
         self, typename: str, actor: Account | None, *, bump: bool = True, at: Stamp | None = None, **data: Any
     ) -> TimelineEvent:
-        """Adds an event of any type to the timeline (`event("PinnedEvent", somebody)`)."""
+        """Adds an event of any type to the timeline (`event("PinnedEvent", somebody)`), which happened `at` that time,
+        or else now. `bump` sets the thread's `updated_at` to the present. `data` are the fields of the event's type.
+        """
         with self.repository.changed():
             now = at or self.world.clock.stamp()
             event = TimelineEvent(typename, self, self.world.next_id(typename), actor, now, data)
