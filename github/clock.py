@@ -18,8 +18,8 @@ def time(value: str) -> datetime:
 
 
 def time_or_none(value: str | None) -> datetime | None:
-    """Returns the moment of an ISO 8601 text as `time` does; None for None."""
-    return None if value is None else time(value)
+    """Returns the moment of an ISO 8601 text as `time` does; None for None and for an empty text."""
+    return None if value is None or value == "" else time(value)
 
 
 def of_epoch(seconds: float) -> datetime:
