@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
-.PHONY: help install lock check sbom test test-quick test-thorough chaos demo pictures bench bench-small bench-scale bench-page bench-time-left bench-peers mutate clean
+.PHONY: help install lock check sbom test test-again test-quick test-thorough chaos demo pictures bench bench-small bench-scale bench-page bench-time-left bench-peers mutate clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,12 +48,15 @@ sbom: $(INSTALLED) ## sbom.json: what production installs, for whoever asks (Cyc
 	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application --output-reproducible --output-file sbom.json requirements.txt
 
 # Modules are compiled once, not at each start of a program, also where the environment says otherwise.
-test test-quick test-thorough bench bench-small bench-scale: export PYTHONDONTWRITEBYTECODE =
+test test-again test-quick test-thorough bench bench-small bench-scale: export PYTHONDONTWRITEBYTECODE =
 
 # One process more than the two cores that CI has: tests wait a quarter of their time, for servers and for clocks.
 WORKERS ?= 3
 test: $(INSTALLED) ## every test, on embedded servers (WORKERS=3: in so many processes)
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
+
+test-again: $(INSTALLED) ## those tests that failed the last time, one at a time
+	$(BIN)/pytest --last-failed --last-failed-no-failures none
 
 # Before each commit: all that needs no server but Postgres, and is not named by tests/quick.py.
 test-quick: $(INSTALLED) ## the quick tests, on no server but Postgres

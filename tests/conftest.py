@@ -24,6 +24,7 @@ import pytest
 
 # Before any of it is imported: a failed assertion there shows its values too.
 pytest.register_assert_rewrite("tests.support")
+pytest_plugins = ["tests.support.reports"]
 
 import structlog
 from temporalio.client import Client
