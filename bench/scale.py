@@ -28,7 +28,7 @@ from temporalio.client import Client
 from bench import census, log, report, usage
 from bench.aims import Aim
 from bench.log import Cost
-from bench.small import TYPES, SmallStage, listed, made
+from bench.small import TYPES, SmallStage, made
 from bench.stage import DAYS, PATIENCE_SECONDS, TEMPLATE
 from errors import Unreachable
 from messages import TERMINAL_JOB_STATUSES
@@ -36,7 +36,7 @@ from sandbox import postgres, temporal
 from sandbox.github import World
 from sandbox.github.world.repositories import Repository
 from sandbox.processes import Process, Processes
-from sandbox.purchase import create_workspace
+from sandbox.purchase import HostRepository, create_workspace
 from store.database import Database
 from store.job_requests import Actor, ask_for
 
@@ -116,7 +116,11 @@ class ScaleStage(SmallStage):
         workspaces = [
             (
                 await create_workspace(
-                    dsn, [listed(it) for it in repositories[each * case.repositories : (each + 1) * case.repositories]]
+                    dsn,
+                    [
+                        HostRepository.of(it)
+                        for it in repositories[each * case.repositories : (each + 1) * case.repositories]
+                    ],
                 )
             ).workspace_id
             for each in range(case.workspaces)

@@ -33,8 +33,7 @@ from sandbox.github import World, generation
 from sandbox.github.generation import Plan
 from sandbox.github.world.repositories import Repository
 from sandbox.processes import Processes
-from sandbox.purchase import Repository as Listed
-from sandbox.purchase import create_workspace
+from sandbox.purchase import HostRepository, create_workspace
 
 TYPES: tuple[DataType, ...] = ("pull_requests", "issues", "discussions", "events")
 MOST_THREADS = 20
@@ -111,7 +110,7 @@ class SmallStage(Stage):
         github, url = self.many(number, latency_ms)
         environment = self._environment(0, dsn, url)
         worker = await self._worker(0, environment)
-        workspace = (await create_workspace(dsn, [listed(each) for each in repositories])).workspace_id
+        workspace = (await create_workspace(dsn, [HostRepository.of(each) for each in repositories])).workspace_id
         before = usage.of(worker.pid)
         log.clear(url)
         first = await self._ended(dsn, await self._start(0, environment, workspace, TYPES), worker)
@@ -153,18 +152,6 @@ def _text(of: Plan) -> str:
     default = Plan(of.name)
     changed = {each.name: getattr(of, each.name) for each in fields(of) if each.name != "name"}
     return f"{of.name}?" + urlencode({name: it for name, it in changed.items() if it != getattr(default, name)})
-
-
-def listed(repository: Repository) -> Listed:
-    return Listed(
-        github_id=repository.database_id,
-        owner=repository.owner.login,
-        name=repository.name,
-        is_private=repository.is_private,
-        is_archived=repository.is_archived,
-        has_issues=repository.has_issues_enabled,
-        has_discussions=repository.has_discussions_enabled,
-    )
 
 
 async def _faults(dsn: str, repositories: Sequence[Repository], job: dict[str, Any]) -> list[str]:

@@ -26,8 +26,7 @@ from sandbox.github.world.repositories import Repository
 from sandbox.ports import LOOPBACK
 from sandbox.postgres import Postgres
 from sandbox.processes import Process, Processes, written
-from sandbox.purchase import Repository as Listed
-from sandbox.purchase import create_workspace
+from sandbox.purchase import HostRepository, create_workspace
 from sandbox.temporal import Temporal
 from schema.migrate import migrate
 
@@ -265,20 +264,7 @@ class Stage:
 
     async def _workspace(self, dsn: str, repository: Repository) -> str:
         """Creates a workspace with this repository; returns its id."""
-        workspace = await create_workspace(
-            dsn,
-            [
-                Listed(
-                    github_id=repository.database_id,
-                    owner=repository.owner.login,
-                    name=repository.name,
-                    is_private=repository.is_private,
-                    is_archived=repository.is_archived,
-                    has_issues=repository.has_issues_enabled,
-                    has_discussions=repository.has_discussions_enabled,
-                )
-            ],
-        )
+        workspace = await create_workspace(dsn, [HostRepository.of(repository)])
         return workspace.workspace_id
 
     async def _start(

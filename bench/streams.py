@@ -32,7 +32,7 @@ from sandbox import postgres, purchase, temporal
 from sandbox.ports import LOOPBACK
 from sandbox.postgres import Postgres
 from sandbox.processes import Processes
-from sandbox.purchase import Repository
+from sandbox.purchase import HostRepository
 from sandbox.temporal import Temporal
 from schema.migrate import migrate
 
@@ -194,7 +194,7 @@ async def job(connection: asyncpg.Connection, dsn: str, first: int, repositories
     workspace = await purchase.create_workspace(
         dsn,
         [
-            Repository(first + each + 1, "acme", f"rocket-{first + each}", False, False, True, True)
+            HostRepository(first + each + 1, "acme", f"rocket-{first + each}", False, False, True, True)
             for each in range(repositories)
         ],
     )

@@ -41,7 +41,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Listed:
+class ActiveSubscriptions:
     """The active subscriptions of some products. `unreadable` holds the ids of subscriptions whose other fields have an
     unknown shape.
     """
@@ -112,7 +112,7 @@ class PolarApi:
             await self._session.close()
             self._session = None
 
-    async def active_subscriptions(self, product_ids: Collection[str]) -> Listed:
+    async def active_subscriptions(self, product_ids: Collection[str]) -> ActiveSubscriptions:
         """Returns all active subscriptions, each once. Raises `Unreachable` if a page is missing or unreadable: an
         add-on that is missing in the list could be ended by mistake.
 
@@ -129,7 +129,7 @@ class PolarApi:
                     unreadable.add(_id(item))
                 else:
                     found[subscription.id] = subscription
-        return Listed(tuple(found.values()), frozenset(unreadable - found.keys()))
+        return ActiveSubscriptions(tuple(found.values()), frozenset(unreadable - found.keys()))
 
     async def subscription(self, polar_subscription_id: str) -> Subscription | None:
         """Returns the subscription as it is now; None if Polar shows none with this id. Raises `BadInput` if the token

@@ -10,7 +10,7 @@ from polar import addon_life, events
 from polar.addon_life import Change, Known, Snapshot
 from polar.events import Subscription, SubscriptionEvent
 from store import addon_jobs, addons, deliveries
-from store.addon_jobs import Listed
+from store.addon_jobs import WorkspaceRepository
 from store.addons import AddonRow, Buyer
 from store.database import Connection
 
@@ -25,7 +25,7 @@ class Recorded:
     stopped: tuple[str, ...] = ()
     """Jobs that end with the add-on."""
     notes: tuple[str, ...] = ()
-    looked_to: Listed | None = None
+    checked_to: WorkspaceRepository | None = None
     """For `follow`: where the search for added repositories stopped; None at the end."""
 
 
@@ -106,12 +106,14 @@ async def end_unseen(connection: Connection, polar_subscription_id: str, before:
     return await settle(connection, buyer.app_user_id) if buyer is not None else Recorded()
 
 
-async def follow(connection: Connection, now: datetime, looked_to: Listed | None = None) -> Recorded | None:
+async def follow(
+    connection: Connection, now: datetime, checked_to: WorkspaceRepository | None = None
+) -> Recorded | None:
     """Applies changes for which Polar sends no event: add-ons whose period is over, workspaces and repositories that
     were added or removed, workspaces with a new owner.
 
-    `looked_to` is the `Recorded.looked_to` of the last call: the search for what was added resumes there. If
-    `looked_to` is None, the search starts at the beginning. Returns None if another process is changing add-ons.
+    `checked_to` is the `Recorded.checked_to` of the last call: the search for what was added resumes there. If
+    `checked_to` is None, the search starts at the beginning. Returns None if another process is changing add-ons.
     """
     if not await addons.lock_all(connection):
         return None
@@ -120,8 +122,8 @@ async def follow(connection: Connection, now: datetime, looked_to: Listed | None
         if change.do == "stop" and change.known is not None:
             await addons.expire(connection, polar_subscription_id, change.known.status)
     settled = await settle(connection, None)
-    added, next_up = await addon_jobs.create_added(connection, looked_to)
-    return Recorded(job_ids=(*settled.job_ids, *added), stopped=settled.stopped, looked_to=next_up)
+    added, next_up = await addon_jobs.create_added(connection, checked_to)
+    return Recorded(job_ids=(*settled.job_ids, *added), stopped=settled.stopped, checked_to=next_up)
 
 
 def _known(row: AddonRow) -> Known:

@@ -19,7 +19,7 @@ from reconciler.lives import ENDS, Life, describe_all, how, life_of
 from reconciler.paused_slices import PausedSliceWatch
 from reconciler.telling import signal, start_archive, stop, tell_of_pause
 from store import archive_reads, budgets, job_estimates, job_pauses, job_signals
-from store.addon_jobs import Listed
+from store.addon_jobs import WorkspaceRepository
 from store.database import Connection, Database
 from store.job_signals import Open
 
@@ -74,7 +74,7 @@ class Reconciler:
         self._heard_at = monotonic()
         """When Temporal last answered."""
         self._followed_at = -FOLLOWED.total_seconds()
-        self._looked_to: Listed | None = None
+        self._checked_to: WorkspaceRepository | None = None
         self._forgot_at = monotonic()
         self._paused_slices = PausedSliceWatch(task_queue)
 
@@ -161,10 +161,10 @@ class Reconciler:
         if monotonic() - self._followed_at < FOLLOWED.total_seconds():
             return
         async with self._database.transaction() as connection:
-            followed = await purchases.follow(connection, datetime.now(UTC), self._looked_to)
+            followed = await purchases.follow(connection, datetime.now(UTC), self._checked_to)
         if followed is None:
             return  # another process is at it
-        self._followed_at, self._looked_to = monotonic(), followed.looked_to
+        self._followed_at, self._checked_to = monotonic(), followed.checked_to
         if followed.job_ids or followed.stopped:
             log.info("add-ons followed", jobs=followed.job_ids, stopped=followed.stopped)
 

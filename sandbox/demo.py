@@ -33,7 +33,7 @@ from errors import BackfillError, BadInput, Unreachable
 from sandbox import postgres, temporal
 from sandbox.ports import LOOPBACK, free_port
 from sandbox.processes import Process, Processes, answers_http, written
-from sandbox.purchase import PRODUCT, Repository, Workspace, buy, create_workspace, look_up
+from sandbox.purchase import PRODUCT, HostRepository, Workspace, buy, create_workspace, look_up
 from sandbox.wish import GENERATED, Wish, tokens, wish
 
 ROOT = Path(__file__).parent.parent
@@ -222,7 +222,7 @@ class Demo:
             raise Unreachable("command_failed", f"{script} {' '.join(arguments)} failed\n{command.tail()}")
         console.print(f"[green]✓[/] {script} {' '.join(arguments)}")
 
-    def _look_up(self, full_name: str) -> Repository:
+    def _look_up(self, full_name: str) -> HostRepository:
         api = self._settings.get("GITHUB_API_URL", "https://api.github.com").rstrip("/")
         return look_up(
             full_name, self._settings.get("GITHUB_GRAPHQL_URL") or f"{api}/graphql", tokens(self._settings)[0]

@@ -7,11 +7,13 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Self
 
 import asyncpg
 from standardwebhooks.webhooks import Webhook
 
 from errors import BadInput, Unreachable
+from sandbox.github.world.repositories import Repository
 
 PRODUCT = "65248b4b-20d8-4ad0-95c2-c39f80dc4d18"
 USER_AGENT = "workspace-backfill-demo"
@@ -26,7 +28,7 @@ query DemoRepository($owner: String!, $name: String!) {
 
 
 @dataclass(frozen=True)
-class Repository:
+class HostRepository:
     """The fields that the host application stores of a repository in a workspace."""
 
     github_id: int
@@ -36,6 +38,19 @@ class Repository:
     is_archived: bool
     has_issues: bool
     has_discussions: bool
+
+    @classmethod
+    def of(cls, repository: Repository) -> Self:
+        """Returns what the host application would store of the stand-in's `repository`."""
+        return cls(
+            github_id=repository.database_id,
+            owner=repository.owner.login,
+            name=repository.name,
+            is_private=repository.is_private,
+            is_archived=repository.is_archived,
+            has_issues=repository.has_issues_enabled,
+            has_discussions=repository.has_discussions_enabled,
+        )
 
     @property
     def full_name(self) -> str:
@@ -50,7 +65,7 @@ class Workspace:
     owner: str
 
 
-def look_up(full_name: str, graphql_url: str, token: str) -> Repository:
+def look_up(full_name: str, graphql_url: str, token: str) -> HostRepository:
     """Looks the repository up at GitHub. Raises `BadInput` if this token sees no such repository, `Unreachable` if
     GitHub does not answer.
     """
@@ -70,7 +85,7 @@ def look_up(full_name: str, graphql_url: str, token: str) -> Repository:
     if not found:
         why = "; ".join(error.get("message", "") for error in answer.get("errors") or ()) or "not found"
         raise BadInput("REPOS", f"{full_name}: {why[:200]}")
-    return Repository(
+    return HostRepository(
         github_id=found["databaseId"],
         owner=found["owner"]["login"],
         name=found["name"],
@@ -81,7 +96,7 @@ def look_up(full_name: str, graphql_url: str, token: str) -> Repository:
     )
 
 
-async def create_workspace(dsn: str, repositories: Sequence[Repository]) -> Workspace:
+async def create_workspace(dsn: str, repositories: Sequence[HostRepository]) -> Workspace:
     """Creates a user with a base subscription and a workspace with these repositories, in the host's tables."""
     user, auth_user, workspace = (str(uuid.uuid4()) for _ in range(3))
     connection = await asyncpg.connect(dsn, statement_cache_size=0)

@@ -61,7 +61,7 @@ async def create_bought(
     return tuple(str(row["id"]) for row in rows)
 
 
-class Listed(NamedTuple):
+class WorkspaceRepository(NamedTuple):
     """A repository in a workspace. The list of all of them is ordered by these two ids, so each also marks a place in
     it.
     """
@@ -70,7 +70,7 @@ class Listed(NamedTuple):
     repository_id: UUID
 
 
-LOOKED_AT = 500
+CHECKED_AT_ONCE = 500
 """Repositories that one call of `create_added` checks."""
 
 # Of `owned` and `listed`: paid for, and no job for as many days has it.
@@ -100,16 +100,18 @@ _ADDED = """
 """
 
 
-async def create_added(connection: Connection, after: Listed | None = None) -> tuple[tuple[str, ...], Listed | None]:
+async def create_added(
+    connection: Connection, after: WorkspaceRepository | None = None
+) -> tuple[tuple[str, ...], WorkspaceRepository | None]:
     """Creates jobs for repositories that an add-on pays for, and that no job reads for as many days as the add-on
     grants. Returns the ids of the jobs, and the repository after which the next call continues (None if this call
     reached the end).
 
     Such repositories came to a workspace, or their workspace came to the buyer, after the purchase. A workspace gets
-    one job for all of them. One call checks the next `LOOKED_AT` repositories of all workspaces: those after `after`,
-    or the first ones if it is None.
+    one job for all of them. One call checks the next `CHECKED_AT_ONCE` repositories of all workspaces: those after
+    `after`, or the first ones if it is None.
     """
-    [looked_at] = await connection.fetch(
+    [checked] = await connection.fetch(
         f"""
         with {OWNED}, listed as (
             select workspace_id, repository_id from workspace_repositories
@@ -124,9 +126,9 @@ async def create_added(connection: Connection, after: Listed | None = None) -> t
         """,
         None,
         *(after or (None, None)),
-        LOOKED_AT,
+        CHECKED_AT_ONCE,
     )
-    following = Listed(looked_at["workspace_id"], looked_at["repository_id"])
+    following = WorkspaceRepository(checked["workspace_id"], checked["repository_id"])
     rows = await connection.fetch(
         f"""
         with {OWNED}, added as (
@@ -148,9 +150,9 @@ async def create_added(connection: Connection, after: Listed | None = None) -> t
         None,
         EXTENDED_DATA_RETENTION,
         list(DATA_TYPES),
-        looked_at["workspaces"],
+        checked["workspaces"],
     )
-    return tuple(str(row["id"]) for row in rows), following if looked_at["number"] == LOOKED_AT else None
+    return tuple(str(row["id"]) for row in rows), following if checked["number"] == CHECKED_AT_ONCE else None
 
 
 async def stop_unpaid(connection: Connection, owner: UUID | None) -> tuple[str, ...]:

@@ -23,8 +23,7 @@ from sandbox.github.faults.fields import BY_APP, BY_TOKEN
 from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
 from sandbox.github.world.repositories import Repository
-from sandbox.purchase import Repository as Listed
-from sandbox.purchase import create_workspace
+from sandbox.purchase import HostRepository, create_workspace
 from store import contributors, pages
 from store.budgets import Budgets
 from store.database import Database
@@ -97,7 +96,7 @@ def stand_in(world: World) -> Iterator[StandIn]:
 
 @pytest.fixture
 async def reading(database: str, stand_in: StandIn, repository: Repository) -> AsyncIterator[Reading]:
-    listed = Listed(
+    stored = HostRepository(
         repository.database_id,
         "acme",
         "rocket",
@@ -106,7 +105,7 @@ async def reading(database: str, stand_in: StandIn, repository: Repository) -> A
         has_issues=True,
         has_discussions=False,
     )
-    await create_workspace(database, [listed])
+    await create_workspace(database, [stored])
     async with Database(database, size=3) as opened, connected(database) as connection:
         repository_id = await connection.fetchval("select id::text from repositories")
         reference = RepositoryRef(

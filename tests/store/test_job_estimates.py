@@ -49,7 +49,7 @@ async def host(dsn: str) -> AsyncIterator[asyncpg.Connection]:
 def steps_of(number: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(job_estimates, "AT_ONCE", number)
-        patch.setattr(addon_jobs, "LOOKED_AT", number)
+        patch.setattr(addon_jobs, "CHECKED_AT_ONCE", number)
         yield
 
 

@@ -72,8 +72,8 @@ def page(*comments: dict[str, Any], more: bool = False) -> Answer:
     return Answer(list(comments), NOW, 0.1, next_path="/repositories/77/pulls/comments?page=2" if more else None)
 
 
-class Listed:
-    """The list of one sweep, over these answers."""
+class AnsweredList:
+    """The list of all review comments in one sweep. Its requests get these answers."""
 
     def __init__(self, stored: Stored, *answers: Answer) -> None:
         self.github = Lists(*answers)
@@ -123,7 +123,7 @@ async def reviewed(stored: Stored, reviews: int = WORTH_IT_FROM) -> None:
 
 async def test_few_reviews_are_asked_for_by_their_ids(stored: Stored) -> None:
     await reviewed(stored, WORTH_IT_FROM - 1)
-    listed = Listed(stored)
+    listed = AnsweredList(stored)
     assert await listed.turn(AT_THE_END) is None
     assert listed.github.paths == []
 
@@ -131,7 +131,7 @@ async def test_few_reviews_are_asked_for_by_their_ids(stored: Stored) -> None:
 @pytest.mark.parametrize("more", [0, 1])
 async def test_the_list_is_read_where_its_pages_cost_less(more: int, stored: Stored) -> None:
     await reviewed(stored)
-    turn = await Listed(stored, count(PAGES_FOR_A_BATCH * WORTH_IT_FROM + more)).turn(AT_THE_END)
+    turn = await AnsweredList(stored, count(PAGES_FOR_A_BATCH * WORTH_IT_FROM + more)).turn(AT_THE_END)
     assert turn is not None
     assert turn.position.listing.in_bulk is (not more)
     assert turn.position.listing.since == stored.sweep.cutoff_at
@@ -140,7 +140,7 @@ async def test_the_list_is_read_where_its_pages_cost_less(more: int, stored: Sto
 async def test_what_an_earlier_leg_read_is_not_counted_again(stored: Stored) -> None:
     await reviewed(stored)
     position = AT_THE_END.with_listing(ReviewCommentPlace(read_from=NOW, read_number=5_000))
-    turn = await Listed(stored, count(5_000 + WORTH_IT_FROM)).turn(position)
+    turn = await AnsweredList(stored, count(5_000 + WORTH_IT_FROM)).turn(position)
     assert turn is not None
     assert turn.position.listing.in_bulk
 
@@ -162,7 +162,7 @@ def test_how_many_requests_are_ahead_is_known_at_most_and_then_exactly(place: Re
 
 async def test_reviews_are_whole_once_the_list_brought_what_github_counted(stored: Stored) -> None:
     await reviewed(stored)
-    listed = Listed(stored, count(3), page(comment(1, 1), comment(2, 2), more=True), page(comment(3, 3)))
+    listed = AnsweredList(stored, count(3), page(comment(1, 1), comment(2, 2), more=True), page(comment(3, 3)))
     position, done = await listed.to_end(AT_THE_END)
     assert len(done) == WORTH_IT_FROM, "those without a comment too"
     assert next(part for part in done if part.parent == 501).seen == ["c:1", "c:2", "c:3"]
@@ -171,7 +171,7 @@ async def test_reviews_are_whole_once_the_list_brought_what_github_counted(store
 
 async def test_a_list_that_is_short_proves_nothing(stored: Stored) -> None:
     await reviewed(stored)
-    position, done = await Listed(stored, count(3), page(comment(1, 1), comment(2, 2))).to_end(AT_THE_END)
+    position, done = await AnsweredList(stored, count(3), page(comment(1, 1), comment(2, 2))).to_end(AT_THE_END)
     assert done == []
     assert position.listing == ReviewCommentPlace(in_bulk=False)
 
@@ -179,7 +179,7 @@ async def test_a_list_that_is_short_proves_nothing(stored: Stored) -> None:
 async def test_a_page_goes_on_from_its_last_change_and_lists_no_comment_of_that_second_twice(stored: Stored) -> None:
     await reviewed(stored)
     again = comment(2, 2)
-    listed = Listed(stored, count(3), page(comment(1, 1), again, more=True), page(again, comment(3, 3)))
+    listed = AnsweredList(stored, count(3), page(comment(1, 1), again, more=True), page(again, comment(3, 3)))
     position, done = await listed.to_end(AT_THE_END)
     assert "since=2026-10-31T12%3A01%3A59Z" in listed.github.paths[2], "of the second before, should it be exclusive"
     assert len(done) == WORTH_IT_FROM
@@ -189,7 +189,7 @@ async def test_a_page_goes_on_from_its_last_change_and_lists_no_comment_of_that_
 async def test_within_one_second_pages_go_on_by_number(stored: Stored) -> None:
     await reviewed(stored)
     place = ReviewCommentPlace(in_bulk=True, since=NOW - timedelta(days=2), counted=2, counted_at=NOW)
-    listed = Listed(stored, page(comment(1, 0), more=True))
+    listed = AnsweredList(stored, page(comment(1, 0), more=True))
     turn = await listed.turn(AT_THE_END.with_listing(place))
     assert turn is not None
     assert turn.position.listing.path == "/repositories/77/pulls/comments?page=2"
@@ -198,7 +198,7 @@ async def test_within_one_second_pages_go_on_by_number(stored: Stored) -> None:
 
 async def test_a_review_that_its_pull_request_did_not_show_has_the_thread_read_again(stored: Stored) -> None:
     await reviewed(stored)
-    listed = Listed(stored, count(1), page(comment(1, 1, review=999)))
+    listed = AnsweredList(stored, count(1), page(comment(1, 1, review=999)))
     first = await listed.turn(AT_THE_END)
     assert first is not None
     turn = await listed.turn(first.position)
@@ -210,7 +210,7 @@ async def test_a_review_that_its_pull_request_did_not_show_has_the_thread_read_a
 
 async def test_a_pull_request_that_is_not_stored_keeps_the_next_leg_from_relying_on_the_list(stored: Stored) -> None:
     await reviewed(stored)
-    listed = Listed(stored, count(2), page(comment(1, 1), comment(2, 2, review=999, pull_request=4711)))
+    listed = AnsweredList(stored, count(2), page(comment(1, 1), comment(2, 2, review=999, pull_request=4711)))
     position, done = await listed.to_end(AT_THE_END)
     assert len(done) == WORTH_IT_FROM
     assert position.listing == ReviewCommentPlace(in_bulk=False)
@@ -220,7 +220,7 @@ async def test_the_last_leg_reads_up_to_where_the_recent_one_began(stored: Store
     await reviewed(stored)
     read_from = NOW - timedelta(days=2) + timedelta(minutes=2)
     position = AT_THE_END.with_listing(ReviewCommentPlace(read_from=read_from, read_number=1))
-    listed = Listed(stored, count(2), page(comment(1, 1), comment(2, 2), more=True))
+    listed = AnsweredList(stored, count(2), page(comment(1, 1), comment(2, 2), more=True))
     _, done = await listed.to_end(position)
     assert len(listed.github.paths) == 2
     assert len(done) == WORTH_IT_FROM
@@ -231,7 +231,7 @@ async def test_what_was_written_since_the_recent_leg_is_counted_once_more(stored
     await reviewed(stored)
     read_from = NOW - timedelta(days=2) + timedelta(minutes=2)
     position = AT_THE_END.with_listing(ReviewCommentPlace(read_from=read_from, read_number=1))
-    listed = Listed(stored, count(3), page(comment(1, 1), comment(2, 2), more=True), count(2))
+    listed = AnsweredList(stored, count(3), page(comment(1, 1), comment(2, 2), more=True), count(2))
     _, done = await listed.to_end(position)
     assert len(done) == WORTH_IT_FROM
 
@@ -243,14 +243,14 @@ LATER = 2 * 24 * 60 + 1
 async def test_a_comment_that_is_edited_and_listed_twice_hides_no_other_that_is_missing(stored: Stored) -> None:
     await reviewed(stored)
     pages = page(comment(1, 1), comment(2, 2), more=True), page(comment(1, 1, edited=LATER))
-    _, done = await Listed(stored, count(3), *pages).to_end(AT_THE_END)
+    _, done = await AnsweredList(stored, count(3), *pages).to_end(AT_THE_END)
     assert done == []
 
 
 async def test_a_comment_that_is_edited_before_it_was_listed_counts_once(stored: Stored) -> None:
     await reviewed(stored)
     pages = page(comment(2, 2), more=True), page(comment(3, 3), comment(1, 1, edited=LATER))
-    _, done = await Listed(stored, count(3), *pages).to_end(AT_THE_END)
+    _, done = await AnsweredList(stored, count(3), *pages).to_end(AT_THE_END)
     assert len(done) == WORTH_IT_FROM
 
 
@@ -258,7 +258,7 @@ async def test_a_count_that_github_does_not_tell_is_not_one(stored: Stored) -> N
     """A `Link` header without `last`: there are more than one, and nobody knows how many."""
     await reviewed(stored)
     unknown = Answer([{}], NOW, 0.1, next_path="/repositories/77/pulls/comments?page=2")
-    turn = await Listed(stored, unknown).turn(AT_THE_END)
+    turn = await AnsweredList(stored, unknown).turn(AT_THE_END)
     assert turn is not None
     assert turn.position.listing.in_bulk is False
     assert len(turn.position.fell_back) == 1
@@ -269,7 +269,9 @@ async def test_a_comment_of_a_review_without_a_part_is_unmatched(stored: Stored)
     await reviewed(stored)
     await stored.remove([Part("review_comments", "PRR_501", PULL_REQUEST, NOW)])
     await stored.put([Part("review_comments", "PRR_999", PULL_REQUEST, NOW, parent=999)])
-    position, done = await Listed(stored, count(2), page(comment(1, 1), comment(2, 2, review=502))).to_end(AT_THE_END)
+    position, done = await AnsweredList(stored, count(2), page(comment(1, 1), comment(2, 2, review=502))).to_end(
+        AT_THE_END
+    )
     assert len(done) == WORTH_IT_FROM - 1
     assert position.listing == ReviewCommentPlace(in_bulk=False)
 
@@ -278,13 +280,13 @@ async def test_the_comments_of_a_page_s_last_second_are_listed_whole_if_since_is
     """The next page is asked for from a second earlier, and what it repeats is not counted."""
     await reviewed(stored)
     pages = page(comment(1, 1), comment(2, 2), more=True), page(comment(2, 2), comment(3, 2), comment(4, 3))
-    _, done = await Listed(stored, count(4), *pages).to_end(AT_THE_END)
+    _, done = await AnsweredList(stored, count(4), *pages).to_end(AT_THE_END)
     assert next(part for part in done if part.parent == 501).seen == ["c:1", "c:2", "c:3", "c:4"]
 
 
 async def test_a_list_that_is_refused_is_left_for_the_reviews_and_says_so(stored: Stored) -> None:
     await reviewed(stored)
-    listed = Listed(stored)
+    listed = AnsweredList(stored)
     listed.github.answers.append(PartOver("http_422", "GitHub refuses it (422)"))
     turn = await listed.turn(AT_THE_END)
     assert turn is not None

@@ -7,7 +7,7 @@ from activities.threads.part_queue import PartQueue
 from github.threads.thread_types import THREAD_TYPES, ThreadType
 from messages import DataType, Pace, RepositoryRef
 from rows import Page, Part
-from sandbox.purchase import Repository, create_workspace
+from sandbox.purchase import HostRepository, create_workspace
 from store import contributors, job_requests, job_start, pages, parts, sweeps
 from store.database import Database
 from store.sweeps import Sweep
@@ -55,10 +55,10 @@ class Stored:
 
 
 async def begin_sweep(database: Database, dsn: str, data_type: DataType) -> Stored:
-    listed = Repository(
+    stored = HostRepository(
         GITHUB_ID, "acme", "wide", is_private=False, is_archived=False, has_issues=True, has_discussions=True
     )
-    workspace = await create_workspace(dsn, [listed])
+    workspace = await create_workspace(dsn, [stored])
     async with database.transaction() as connection:
         repository_id = await connection.fetchval("select id::text from repositories")
         job_id = await job_requests.ask_for(
@@ -69,7 +69,7 @@ async def begin_sweep(database: Database, dsn: str, data_type: DataType) -> Stor
             actor=shop.OPERATOR,
         )
         await job_start.begin(connection, job_id, Pace())
-    repository = RepositoryRef(repository_id=repository_id, github_id=GITHUB_ID, full_name=listed.full_name)
+    repository = RepositoryRef(repository_id=repository_id, github_id=GITHUB_ID, full_name=stored.full_name)
     cutoff_at = datetime(2026, 11, 2, 12, 0, tzinfo=UTC) - timedelta(days=365)
     sweep = await sweeps.take(database, job_id, repository, data_type, cutoff_at, owner="test")
     return Stored(database, sweep)

@@ -20,8 +20,7 @@ from sandbox.github.generation import repository as generate
 from sandbox.github.world.discussions import Discussion
 from sandbox.github.world.repositories import Repository
 from sandbox.github.world.threads import Thread
-from sandbox.purchase import Repository as Listed
-from sandbox.purchase import create_workspace
+from sandbox.purchase import HostRepository, create_workspace
 from store import job_end, job_requests, job_start, transitions
 from store.database import Database
 from tests.support import shop
@@ -160,16 +159,7 @@ class Play:
 
     async def workspace(self, database: Database) -> tuple[str, RepositoryRef]:
         repo = self.repository
-        listed = Listed(
-            github_id=repo.database_id,
-            owner=repo.owner.login,
-            name=repo.name,
-            is_private=repo.is_private,
-            is_archived=repo.is_archived,
-            has_issues=repo.has_issues_enabled,
-            has_discussions=repo.has_discussions_enabled,
-        )
-        workspace_id = (await create_workspace(self.dsn, [listed])).workspace_id
+        workspace_id = (await create_workspace(self.dsn, [HostRepository.of(repo)])).workspace_id
         async with database.transaction() as connection:
             repository_id = await connection.fetchval(
                 "select id::text from repositories where github_id = $1", repo.database_id

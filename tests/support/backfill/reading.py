@@ -20,8 +20,7 @@ from messages import DataType, Pace, RepositoryRef, SliceResult, SweepSlice
 from sandbox.github import StandIn
 from sandbox.github.exchange.requests import Entry
 from sandbox.github.world.repositories import Repository
-from sandbox.purchase import Repository as Listed
-from sandbox.purchase import create_workspace
+from sandbox.purchase import HostRepository, create_workspace
 from store import job_requests, job_start
 from store.budgets import Budgets
 from store.database import Database
@@ -60,16 +59,7 @@ class Reading:
         repo, url = self.repository, self.github.url
         repo.world.clock.advance(7_200)
         if not self._workspace_id:
-            listed = Listed(
-                repo.database_id,
-                repo.owner.login,
-                repo.name,
-                is_private=False,
-                is_archived=False,
-                has_issues=True,
-                has_discussions=repo.has_discussions_enabled,
-            )
-            self._workspace_id = (await create_workspace(self.dsn, [listed])).workspace_id
+            self._workspace_id = (await create_workspace(self.dsn, [HostRepository.of(repo)])).workspace_id
         cutoff_at = repo.world.clock.now() - timedelta(days=days)
         async with self._database.transaction() as connection:
             repository_id = await connection.fetchval("select id::text from repositories")

@@ -29,8 +29,7 @@ from messages import (
 )
 from sandbox.github import StandIn, World
 from sandbox.github.world.repositories import Repository
-from sandbox.purchase import Repository as Listed
-from sandbox.purchase import create_workspace
+from sandbox.purchase import HostRepository, create_workspace
 from store import job_requests, job_start, transitions
 from store.budgets import Budgets
 from store.database import Connection, Database
@@ -76,7 +75,7 @@ class Surveying:
         before, url = len(self.github.log), self.github.url
         if not self._workspace_id:
             self._workspace_id = (
-                await create_workspace(self.dsn, [_listed(each) for each in self.repositories])
+                await create_workspace(self.dsn, [HostRepository.of(each) for each in self.repositories])
             ).workspace_id
         now = self.repositories[0].world.clock.now()
         async with self._database.transaction() as connection:
@@ -164,15 +163,3 @@ async def _attempts(activity: Any, argument: Any) -> Any:
         except ApplicationError as error:
             assert error.type == "retry_now", error
     return await environment().run(activity, argument)
-
-
-def _listed(repository: Repository) -> Listed:
-    return Listed(
-        github_id=repository.database_id,
-        owner=repository.owner.login,
-        name=repository.name,
-        is_private=repository.is_private,
-        is_archived=repository.is_archived,
-        has_issues=repository.has_issues_enabled,
-        has_discussions=repository.has_discussions_enabled,
-    )

@@ -17,8 +17,7 @@ from messages import DataType, archive_workflow_id, repository_workflow_id, work
 from sandbox.github import StandIn
 from sandbox.github.world.repositories import Repository
 from sandbox.processes import Process
-from sandbox.purchase import Repository as Listed
-from sandbox.purchase import create_workspace
+from sandbox.purchase import HostRepository, create_workspace
 from tests.support.shop import OURS, connected
 from tests.support.started import RunStarter, StartWorker
 from tests.support.waiting import PATIENCE, Pauses, eventually
@@ -47,19 +46,7 @@ class Backfill:
 
     async def workspace(self, *repositories: Repository) -> str:
         """Creates a workspace with these repositories; returns its id."""
-        listed = [
-            Listed(
-                github_id=each.database_id,
-                owner=each.owner.login,
-                name=each.name,
-                is_private=each.is_private,
-                is_archived=each.is_archived,
-                has_issues=each.has_issues_enabled,
-                has_discussions=each.has_discussions_enabled,
-            )
-            for each in repositories
-        ]
-        workspace = await create_workspace(self.dsn, listed)
+        workspace = await create_workspace(self.dsn, [HostRepository.of(each) for each in repositories])
         self.workspaces.append(workspace.workspace_id)
         return workspace.workspace_id
 

@@ -43,8 +43,7 @@ from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
 from sandbox.github.world.repositories import Repository
 from sandbox.processes import Processes
-from sandbox.purchase import Repository as Listed
-from sandbox.purchase import Workspace, create_workspace
+from sandbox.purchase import HostRepository, Workspace, create_workspace
 from schema.migrate import migrate
 from temporal import connect
 from tests.support.waiting import eventually, so
@@ -166,8 +165,8 @@ async def record(processes: Processes, github: StandIn, repositories: list[Repos
 
 
 async def record_with(recorder: Recorder, dsn: str, github: StandIn, repositories: list[Repository]) -> None:
-    listed = [Listed(each.database_id, each.owner.login, each.name, False, False, True, True) for each in repositories]
-    [workspace, second] = [await create_workspace(dsn, listed) for _ in range(2)]
+    stored = [HostRepository.of(each) for each in repositories]
+    [workspace, second] = [await create_workspace(dsn, stored) for _ in range(2)]
     if not sys.argv[1:]:
         await record_backfills(recorder, dsn, github, repositories, workspace, second)
     await record_archive(recorder, workspace.workspace_id, github)
