@@ -287,7 +287,7 @@ with threads as materialized (
   select t.id, e.event_type, e.created_at, coalesce(e.actor_login, 'ghost') as actor,
     row_number() over (partition by t.id, e.event_type order by e.created_at desc, e.node_id desc) = 1 as last
   from threads t join issue_events e on e.{reference} = t.id and e.event_type in ('closed', 'reopened')
-), happenings as (
+), actions as (
   select id, 'opened' as action, created_at as at, login as actor, false as merged from threads
   union all
   select e.id, e.event_type, e.created_at, e.actor, e.event_type = 'closed' and e.last and t.merged
@@ -300,7 +300,7 @@ with threads as materialized (
   )
 )
 select t.github_id, t.number, t.title, t.login, t.author, t.created_at, h.action, h.at, h.actor, h.merged
-from threads t left join happenings h on h.id = t.id and h.at >= $2
+from threads t left join actions h on h.id = t.id and h.at >= $2
 order by t.number, h.at
 """
 _OF = {

@@ -19,7 +19,7 @@ from errors import PartOver, RetryNow, TooLarge
 from github.answers.refusals import InvalidCursor
 from github.events import commits
 from github.events import sources as events
-from github.events.lists import Happenings, Refused, probe
+from github.events.lists import EventPage, Refused, probe
 from github.repositories import inspect
 from rows import NoteKind
 from store import feed
@@ -124,7 +124,7 @@ class ListSource:
         else:
             await probe(self._github)
 
-    async def _ask(self, way: int, cursor: str | None, size: int) -> Happenings:
+    async def _ask(self, way: int, cursor: str | None, size: int) -> EventPage:
         """Requests the page after `cursor` from the API `ways[way]`."""
         raise NotImplementedError
 
@@ -134,7 +134,7 @@ class ListSource:
 
     # --- After an answer
 
-    async def _after(self, position: EventPosition, place: EventPlace, read: Happenings) -> Turn[EventPosition]:
+    async def _after(self, position: EventPosition, place: EventPlace, read: EventPage) -> Turn[EventPosition]:
         asked_at = read.page.asked_at
         if not read.number and await self._is_suspicious(place, read):
             return await self._after_blank(position, place, read)
@@ -176,11 +176,11 @@ class ListSource:
         after = grow(after, self.name, seconds=read.seconds, offset=self._offset(place))
         return self._turn(after, read)
 
-    def _is_over(self, _position: EventPosition, place: EventPlace, read: Happenings) -> bool:
+    def _is_over(self, _position: EventPosition, place: EventPlace, read: EventPage) -> bool:
         """Returns whether the page reached the cutoff, or the place where an earlier sweep began."""
         return read.oldest is not None and read.oldest < (place.until or self._sweep.cutoff_at)
 
-    def _oldest(self, _place: EventPlace, _read: Happenings) -> datetime | None:
+    def _oldest(self, _place: EventPlace, _read: EventPage) -> datetime | None:
         return None
 
     def _is_numbered(self, place: EventPlace) -> bool:
@@ -190,7 +190,7 @@ class ListSource:
         """Returns the number of items above the place, for lists with numbered pages; 0 for others."""
         return int(place.cursor or 0) if self._is_numbered(place) else 0
 
-    def _turn(self, position: EventPosition, read: Happenings | None = None, requests: int = 1) -> Turn[EventPosition]:
+    def _turn(self, position: EventPosition, read: EventPage | None = None, requests: int = 1) -> Turn[EventPosition]:
         return Turn(
             position,
             page=read.page if read is not None else None,
@@ -200,7 +200,7 @@ class ListSource:
 
     # --- What GitHub does not give
 
-    async def _is_suspicious(self, place: EventPlace, read: Happenings) -> bool:
+    async def _is_suspicious(self, place: EventPlace, read: EventPage) -> bool:
         """Returns whether an empty page is in doubt: GitHub counts more items than it showed, or some are stored."""
         if read.total:
             if place.is_at_top:
@@ -218,7 +218,7 @@ class ListSource:
             stored = await feed.by_source(connection, self._repository, since)
         return stored.get(self.name, 0) > 0
 
-    async def _after_blank(self, position: EventPosition, place: EventPlace, read: Happenings) -> Turn[EventPosition]:
+    async def _after_blank(self, position: EventPosition, place: EventPlace, read: EventPage) -> Turn[EventPosition]:
         """Returns the turn after an empty page in doubt. The page is requested once more, with another size, unless an
         earlier sweep noted the source.
 
@@ -247,7 +247,7 @@ class ListSource:
         position: EventPosition,
         words: str,
         kind: NoteKind,
-        read: Happenings | None = None,
+        read: EventPage | None = None,
         *,
         missing: int = 0,
     ) -> Turn[EventPosition]:
@@ -272,7 +272,7 @@ class Stargazers(ListSource):
     ways = ("GraphQL",)
     can_become_empty = False
 
-    async def _ask(self, way: int, cursor: str | None, size: int) -> Happenings:  # noqa: ARG002 (it has one way)
+    async def _ask(self, way: int, cursor: str | None, size: int) -> EventPage:  # noqa: ARG002 (it has one way)
         return await events.read_stargazers(self._github, self._repository, size, cursor)
 
     async def _find_place_behind(self, place: EventPlace) -> str | None:
@@ -289,12 +289,12 @@ class Forks(ListSource):
     ways = ("GraphQL", "REST")
     can_become_empty = False
 
-    async def _ask(self, way: int, cursor: str | None, size: int) -> Happenings:
+    async def _ask(self, way: int, cursor: str | None, size: int) -> EventPage:
         if way:
             return await events.read_forks_by_rest(self._github, self._repository, size, int(cursor or 0))
         return await events.read_forks(self._github, self._repository, size, cursor)
 
-    async def _after(self, position: EventPosition, place: EventPlace, read: Happenings) -> Turn[EventPosition]:
+    async def _after(self, position: EventPosition, place: EventPlace, read: EventPage) -> Turn[EventPosition]:
         if place.as_of is None and place.way == 0 and not position.fresh:
             position = position.with_branch(read.branch, read.head)
         return await super()._after(position, place, read)
@@ -304,7 +304,7 @@ class Forks(ListSource):
         position: EventPosition,
         words: str,
         kind: NoteKind,
-        read: Happenings | None = None,
+        read: EventPage | None = None,
         *,
         missing: int = 0,
     ) -> Turn[EventPosition]:
@@ -333,12 +333,12 @@ class Releases(ListSource):
     name: EventSourceName = "releases"
     ways = ("REST", "GraphQL")
 
-    async def _ask(self, way: int, cursor: str | None, size: int) -> Happenings:
+    async def _ask(self, way: int, cursor: str | None, size: int) -> EventPage:
         if way:
             return await events.read_releases_by_graphql(self._github, self._repository, size, cursor)
         return await events.read_releases(self._github, self._repository, size, int(cursor or 0))
 
-    def _is_over(self, _position: EventPosition, _place: EventPlace, _read: Happenings) -> bool:
+    def _is_over(self, _position: EventPosition, _place: EventPlace, _read: EventPage) -> bool:
         """Always False: a draft may be published long after it was created, so the list is read to its end."""
         return False
 
@@ -350,7 +350,7 @@ class Activity(ListSource):
     is_long = True
     reach = timedelta(days=300)
 
-    async def _ask(self, way: int, cursor: str | None, size: int) -> Happenings:  # noqa: ARG002 (it has one way)
+    async def _ask(self, way: int, cursor: str | None, size: int) -> EventPage:  # noqa: ARG002 (it has one way)
         return await events.read_activity(self._github, self._repository, size, cursor)
 
     def _is_numbered(self, place: EventPlace) -> bool:  # noqa: ARG002 (its pages have cursors)
@@ -363,17 +363,17 @@ class LatestEvents(ListSource):
     name: EventSourceName = "events"
     reach = timedelta(days=20)
 
-    async def _ask(self, way: int, cursor: str | None, size: int) -> Happenings:  # noqa: ARG002 (it has one way)
+    async def _ask(self, way: int, cursor: str | None, size: int) -> EventPage:  # noqa: ARG002 (it has one way)
         return await events.read_events(self._github, self._repository, size, int(cursor or 0))
 
-    async def _after(self, position: EventPosition, place: EventPlace, read: Happenings) -> Turn[EventPosition]:
+    async def _after(self, position: EventPosition, place: EventPlace, read: EventPage) -> Turn[EventPosition]:
         if position.fresh and inheritance.is_stale(position, read.page.asked_at):
             # By GitHub's clock more time has passed than by ours, so every source is read for news.
             again = inheritance.inherit(position, self._sweep.cutoff_at, fresh=False)
             return Turn(again, page=read.page, requests=1)
         return await super()._after(position, place, read)
 
-    def _is_over(self, position: EventPosition, place: EventPlace, read: Happenings) -> bool:
+    def _is_over(self, position: EventPosition, place: EventPlace, read: EventPage) -> bool:
         only_news = position.fresh and place.until is not None
         return only_news or super()._is_over(position, place, read)
 

@@ -6,7 +6,7 @@ from activities.events.lists import ListSource
 from activities.events.position import EventPlace, EventPosition, EventSourceName
 from activities.turn import Turn
 from github.events import sources as events
-from github.events.lists import Happenings
+from github.events.lists import EventPage
 
 
 class StarHistory(ListSource):
@@ -22,10 +22,10 @@ class StarHistory(ListSource):
             return Turn(position.with_place(self.name, position.places[self.name].complete_at_end()))
         return await super().read(position)
 
-    async def _ask(self, way: int, cursor: str | None, size: int) -> Happenings:  # noqa: ARG002 (always 30 weeks)
+    async def _ask(self, way: int, cursor: str | None, size: int) -> EventPage:  # noqa: ARG002 (always 30 weeks)
         return await events.read_star_history(self._github, self._repository, int(cursor or 0))
 
-    def _oldest(self, place: EventPlace, read: Happenings) -> datetime | None:
+    def _oldest(self, place: EventPlace, read: EventPage) -> datetime | None:
         return min(place.oldest or read.oldest, read.oldest) if read.oldest else None
 
     async def _find_place_behind(self, place: EventPlace) -> str | None:  # noqa: ARG002 (a page is 30 weeks)

@@ -25,7 +25,7 @@ class Refused(PartOver):
 
 
 @dataclass(slots=True)
-class Happenings:
+class EventPage:
     """One page of a list of events: its rows, and the cursor of the next page."""
 
     page: Page
@@ -109,10 +109,10 @@ async def ask_rest(github: GitHub, repository: RepositoryRef, route: str, query:
     return answer
 
 
-def of_connection(answer: Answer, connection: Node, things: Shown) -> Happenings:
+def of_connection(answer: Answer, connection: Node, things: Shown) -> EventPage:
     """Returns a page of a GraphQL connection, with its counts and cursors. The caller adds the rows."""
     info = connection["pageInfo"]
-    return Happenings(
+    return EventPage(
         Page(answer.asked_at),
         end_cursor(info) if truth(info["hasNextPage"]) else None,
         end=end_cursor(info),
@@ -132,11 +132,11 @@ def numbered(size: int, offset: int) -> dict[str, int]:
     return {"per_page": size, "page": offset // size + 1}
 
 
-def of_numbers(answer: Answer, size: int, offset: int) -> Happenings:
+def of_numbers(answer: Answer, size: int, offset: int) -> EventPage:
     """Returns a page of a list with numbered pages. The caller adds the rows. The cursor is the number of items read
     so far.
     """
-    return Happenings(
+    return EventPage(
         Page(answer.asked_at),
         str(offset + size) if answer.next_path else None,
         more=bool(answer.next_path),

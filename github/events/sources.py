@@ -15,7 +15,7 @@ from github.answers.refusals import InvalidCursor
 from github.client import GitHub
 from github.clock import of_epoch, time
 from github.events.commits import HEADS, branch_and_head, push_id
-from github.events.lists import Happenings, ask, ask_rest, numbered, of_connection, of_numbers
+from github.events.lists import EventPage, ask, ask_rest, numbered, of_connection, of_numbers
 from github.events.payloads import GHOST, payload_of, user_shape
 from github.nodes.actors import Node
 from github.nodes.node_ids import database_id
@@ -31,7 +31,7 @@ _OF_BRANCHES = {"branch_creation": "CreateEvent", "branch_deletion": "DeleteEven
 
 
 @mapped
-async def read_stargazers(github: GitHub, repository: RepositoryRef, first: int, after: str | None) -> Happenings:
+async def read_stargazers(github: GitHub, repository: RepositoryRef, first: int, after: str | None) -> EventPage:
     """Returns a page of the stars that still exist. If GitHub hides the stargazers, the page can be empty although
     the count is not 0.
     """
@@ -50,7 +50,7 @@ async def read_stargazers(github: GitHub, repository: RepositoryRef, first: int,
 
 
 @mapped
-async def read_star_history(github: GitHub, repository: RepositoryRef, weeks: int) -> Happenings:
+async def read_star_history(github: GitHub, repository: RepositoryRef, weeks: int) -> EventPage:
     """Returns a page of the number of stars of each day, newest weeks first. `weeks` is how many weeks the earlier
     pages showed. Days to come are left out; today's number may still grow.
     """
@@ -68,7 +68,7 @@ async def read_star_history(github: GitHub, repository: RepositoryRef, weeks: in
 
 
 @mapped
-async def read_forks(github: GitHub, repository: RepositoryRef, first: int, after: str | None) -> Happenings:
+async def read_forks(github: GitHub, repository: RepositoryRef, first: int, after: str | None) -> EventPage:
     """Returns a page of the forks that still exist. Only the events API tells who forked for an organization."""
     answer = await ask(github, "Forks", repository, "forks", {"first": first, "after": after})
     found = answer.data["repository"]
@@ -83,7 +83,7 @@ async def read_forks(github: GitHub, repository: RepositoryRef, first: int, afte
 
 
 @mapped
-async def read_forks_by_rest(github: GitHub, repository: RepositoryRef, size: int, offset: int) -> Happenings:
+async def read_forks_by_rest(github: GitHub, repository: RepositoryRef, size: int, offset: int) -> EventPage:
     """Returns a page of forks as `read_forks` does, but by REST, for repositories whose GraphQL list GitHub refuses or
     cannot answer.
     """
@@ -103,7 +103,7 @@ def _fork(forkee: Node, avatar_url: str | None, created_at: str) -> FeedEvent:
 
 
 @mapped
-async def read_releases(github: GitHub, repository: RepositoryRef, size: int, offset: int) -> Happenings:
+async def read_releases(github: GitHub, repository: RepositoryRef, size: int, offset: int) -> EventPage:
     """Returns a page of the published releases, in order of creation. A draft may be published long after its
     creation, so the list has to be read to its end.
     """
@@ -122,7 +122,7 @@ async def read_releases(github: GitHub, repository: RepositoryRef, size: int, of
 @mapped
 async def read_releases_by_graphql(
     github: GitHub, repository: RepositoryRef, first: int, after: str | None
-) -> Happenings:
+) -> EventPage:
     """Returns a page of releases as `read_releases` does, but by GraphQL, for repositories whose REST list GitHub
     refuses or cannot answer. GraphQL does not name authors that are bots.
     """
@@ -166,7 +166,7 @@ def _release(shape: Node) -> FeedEvent:
 
 
 @mapped
-async def read_activity(github: GitHub, repository: RepositoryRef, size: int, after: str | None) -> Happenings:
+async def read_activity(github: GitHub, repository: RepositoryRef, size: int, after: str | None) -> EventPage:
     """Returns a page of the last year's pushes, and creations and deletions of branches. Raises `InvalidCursor`."""
     query: dict[str, Any] = {"per_page": size, "direction": "desc"} | ({"after": after} if after else {})
     try:
@@ -177,7 +177,7 @@ async def read_activity(github: GitHub, repository: RepositoryRef, size: int, af
         raise
     # Only the cursor: the link names the repository as it is called today.
     link = parse_qs(urlsplit(answer.next_path or "").query)
-    read = Happenings(Page(answer.asked_at), seconds=answer.seconds, number=len(answer.data))
+    read = EventPage(Page(answer.asked_at), seconds=answer.seconds, number=len(answer.data))
     read.more, read.cursor = bool(answer.next_path), link.get("after", [None])[0]
     for activity in answer.data:
         event = _activity(activity, repository)
@@ -204,7 +204,7 @@ def _activity(activity: Node, repository: RepositoryRef) -> FeedEvent | None:
 
 
 @mapped
-async def read_events(github: GitHub, repository: RepositoryRef, size: int, offset: int) -> Happenings:
+async def read_events(github: GitHub, repository: RepositoryRef, size: int, offset: int) -> EventPage:
     """Returns a page of the latest events of all types. GitHub has at most 300 of them, of the last 30 days."""
     answer = await ask_rest(github, repository, "events", numbered(size, offset))
     read = of_numbers(answer, size, offset)
@@ -234,7 +234,7 @@ async def find_place_behind(
     return end_cursor(info), truth(info["hasNextPage"])
 
 
-def _down_to_rows(read: Happenings) -> Happenings:
+def _down_to_rows(read: EventPage) -> EventPage:
     """Sets `depth`, `ties` and `oldest` of a page whose rows are in the order of their times; returns the page."""
     read.go_down_to({row.event_id: row.created_at for row in read.page.feed})
     read.oldest = read.depth

@@ -18,7 +18,7 @@ from sandbox.github.world.pull_requests import PullRequest
 from sandbox.github.world.releases import Star
 from sandbox.github.world.repositories import Repository
 
-STRANGERS = ("Jane Doe", "root", "日本 太郎", "J. Random Hacker")
+AUTHORS_WITHOUT_ACCOUNT = ("Jane Doe", "root", "日本 太郎", "J. Random Hacker")
 """Authors of commits whose e-mail addresses belong to no account."""
 DAY = 86_400
 RECENT = 0.1
@@ -35,7 +35,7 @@ class Step:
     pull: PullRequest | None = None
 
 
-class Happenings:
+class EventGenerator:
     """Generates stars, forks, pushes and releases. It makes its random choices apart from those for threads, so that
     threads are the same with or without events.
     """
@@ -72,7 +72,7 @@ class Happenings:
         plan = self.plan
         lost = plan.stars // 20
         moments = self.moments(plan.stars + lost)
-        givers = [*self.people, *(self.stranger(number) for number in range(plan.stars + lost))][: len(moments)]
+        givers = [*self.people, *(self.outsider(number) for number in range(plan.stars + lost))][: len(moments)]
         self.dice.shuffle(givers)
         taken_back = frozenset(self.dice.sample(range(len(moments)), lost))
         for place, (at, account) in enumerate(zip(moments, givers, strict=True)):
@@ -84,7 +84,7 @@ class Happenings:
         if lost:
             self.repo.former_stars.append(Star(self.repo, self.world.next_id("Star"), self.gone, moments[-1]))
 
-    def stranger(self, number: int) -> Account:
+    def outsider(self, number: int) -> Account:
         """Returns the account with this number, of accounts that do nothing else in the world. It is the same in every
         repository. The login of one account in twenty ends in `-bot`, as if it were a machine's.
         """
@@ -93,7 +93,7 @@ class Happenings:
     def add_forks(self) -> None:
         """Adds forks. If an organization owns a fork, one of its members made it."""
         for number, at in enumerate(self.moments(self.plan.forks)):
-            by = self.stranger(number * 3)
+            by = self.outsider(number * 3)
             owner = by
             if self.dice.random() < 0.2:
                 owner = self.world.account(f"gazers-{number}", "Organization")
@@ -207,7 +207,7 @@ class Happenings:
     def commit(self, onto: Commit | None, oid: str, at: Stamp, author: Account | None) -> Commit:
         dice = self.dice
         authored = after(at, -dice.randrange(90 * DAY)) if dice.random() < 0.1 else at
-        known: dict[str, Any] = {"author_name": None if author else dice.choice(STRANGERS)}
+        known: dict[str, Any] = {"author_name": None if author else dice.choice(AUTHORS_WITHOUT_ACCOUNT)}
         parents = (onto,) if onto else ()
         message = f"Change {oid[:7]}\n\nBecause." if dice.random() < 0.5 else f"Change {oid[:7]}"
         made = Commit(self.repo, oid, message, authored, author, committed_date=at, parents=parents, **known)

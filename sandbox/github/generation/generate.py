@@ -1,7 +1,7 @@
 """Generates repositories of any size, or adds a plan's content to repositories that exist."""
 
 from sandbox.github.generation.discussions import Discussions
-from sandbox.github.generation.events import Happenings
+from sandbox.github.generation.events import EventGenerator
 from sandbox.github.generation.plan import Plan
 from sandbox.github.generation.threads import Threads
 from sandbox.github.world.clock import Stamp
@@ -37,4 +37,4 @@ def add_events(to: Repository, plan: Plan, *, end: Stamp | None = None) -> None:
     """
     if plan.stars or plan.forks or plan.pushes or plan.releases:
         with to.changed():
-            Happenings(to, plan, end or to.world.clock.stamp()).add()
+            EventGenerator(to, plan, end or to.world.clock.stamp()).add()

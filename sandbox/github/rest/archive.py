@@ -29,7 +29,7 @@ FIRST = "2011-02-12T00:00:00Z"
 TRIMMED = "2025-10-07T00:00:00Z"
 """From this moment on payloads are trimmed."""
 ROOT = "https://api.github.com"
-STRANGERS = 5
+EVENTS_ELSEWHERE = 5
 """How many events of each hour belong to repositories that are not in the world."""
 
 
@@ -51,7 +51,9 @@ def hour(world: World, name: str) -> bytes | None:
     if first < FIRST or end > world.clock.stamp() or name.removesuffix(".json.gz") in world.archive_gaps:
         return None
     with world.lock:
-        lines = sorted((*_known(world, first, after(end, -1)), *_strangers(first)), key=lambda line: line["created_at"])
+        lines = sorted(
+            (*_known(world, first, after(end, -1)), *_events_elsewhere(first)), key=lambda line: line["created_at"]
+        )
         return gzip.compress(b"".join(orjson.dumps(line) + b"\n" for line in lines), mtime=0)
 
 
@@ -94,8 +96,9 @@ def _untrimmed(call: Call, event: Event) -> dict[str, Any]:
     return {"size": len(commits), "distinct_size": len(commits), "commits": commits[::-1]}
 
 
-def _strangers(first: Stamp) -> Iterator[dict[str, Any]]:
-    for place in range(STRANGERS):
+def _events_elsewhere(first: Stamp) -> Iterator[dict[str, Any]]:
+    """Yields events of the hour that begins at `first`, of repositories that are not in the world."""
+    for place in range(EVENTS_ELSEWHERE):
         seed = f"stranger {place} at {first}"
         number = spread(seed, 10_000)
         yield {
