@@ -32,7 +32,7 @@ removed or handed over."""
 FORGETTING = timedelta(hours=1)
 REQUESTS_KEPT = timedelta(days=7)
 """How long the costs of single requests are kept; older ones are deleted every hour."""
-TURN = timedelta(seconds=6)
+COMPARISON_LEASE = timedelta(seconds=6)
 """How long one process has the sole right to compare jobs with Temporal: time for an answer and a write."""
 
 log = structlog.get_logger(__name__)
@@ -175,8 +175,8 @@ class Reconciler:
         No transaction is open during requests to Temporal, so a row is checked again when it is written.
         """
         async with self._database.transaction() as connection:
-            turn = await job_signals.take_turn(connection, TURN)
-        if turn is None:
+            lease_ends_at = await job_signals.take_comparison_lease(connection, COMPARISON_LEASE)
+        if lease_ends_at is None:
             return
         try:
             await self._compare_jobs(client)
@@ -185,7 +185,7 @@ class Reconciler:
                 await job_estimates.estimate(connection)
         finally:
             async with self._database.transaction() as connection:
-                await job_signals.end_turn(connection, turn)
+                await job_signals.end_comparison_lease(connection, lease_ends_at)
 
     async def _compare_jobs(self, client: Client) -> None:
         async with self._database.transaction() as connection:

@@ -133,17 +133,17 @@ class Open:
     cancel_requested: bool
 
 
-async def take_turn(connection: Connection, lasts: timedelta) -> datetime | None:
-    """Takes this process' turn to compare jobs with Temporal. Returns when the turn expires; None if another process
-    has it.
+async def take_comparison_lease(connection: Connection, lasts: timedelta) -> datetime | None:
+    """Takes the lease under which one process at a time compares jobs with Temporal. Returns when the lease expires;
+    None if another process holds it.
 
-    A turn is not a lock: no transaction stays open during requests to Temporal, and the turn of a killed process
+    The lease is not a lock: no transaction stays open during requests to Temporal, and the lease of a killed process
     expires.
     """
     ends_at: datetime | None = await connection.fetchval(
         """
-        insert into reconciler_turns as turn (name, ends_at) values ('jobs', clock_timestamp() + $1::interval)
-        on conflict (name) do update set ends_at = excluded.ends_at where turn.ends_at <= clock_timestamp()
+        insert into reconciler_turns as lease (name, ends_at) values ('jobs', clock_timestamp() + $1::interval)
+        on conflict (name) do update set ends_at = excluded.ends_at where lease.ends_at <= clock_timestamp()
         returning ends_at
         """,
         lasts,
@@ -151,8 +151,10 @@ async def take_turn(connection: Connection, lasts: timedelta) -> datetime | None
     return ends_at
 
 
-async def end_turn(connection: Connection, ends_at: datetime) -> None:
-    """Ends this process' turn. If it has expired, nothing changes, because another process may have the turn."""
+async def end_comparison_lease(connection: Connection, ends_at: datetime) -> None:
+    """Ends the lease that expires at `ends_at`. If it has expired, nothing changes, because another process may hold
+    the next one.
+    """
     await connection.execute(
         "update reconciler_turns set ends_at = clock_timestamp() where name = 'jobs' and ends_at = $1", ends_at
     )

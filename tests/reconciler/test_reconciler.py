@@ -393,14 +393,14 @@ class TestOrphans:
         await world.begin(job_id)
         await world.workflow.terminate("by a test")
         async with world.database.transaction() as connection:
-            turn = await job_signals.take_turn(connection, timedelta(hours=1))
-        assert turn is not None
+            ends_at = await job_signals.take_comparison_lease(connection, timedelta(hours=1))
+        assert ends_at is not None
         await world.reconciler.reconcile()
         assert (await world.look(job_id))["status"] == "in_progress"
         async with world.database.transaction() as connection:
-            await job_signals.end_turn(connection, turn - timedelta(seconds=1))  # another's, which has passed
-            assert await job_signals.take_turn(connection, timedelta(hours=1)) is None
-            await job_signals.end_turn(connection, turn)
+            await job_signals.end_comparison_lease(connection, ends_at - timedelta(seconds=1))  # an earlier one
+            assert await job_signals.take_comparison_lease(connection, timedelta(hours=1)) is None
+            await job_signals.end_comparison_lease(connection, ends_at)
         await world.reconciler.reconcile()
         assert (await world.look(job_id))["status"] == "failed"
 
