@@ -299,8 +299,8 @@ class _Slice:
         if turn.confirmation is not None:
             await pages.lock(connection, self._sweep.repository.repository_id)
             await absences.confirm(connection, self._sweep, turn.confirmation)
-        if turn.put_off:
-            await absences.put_off(connection, self._sweep, turn.put_off)
+        if turn.queued_absences:
+            await absences.mark_queued(connection, self._sweep, turn.queued_absences)
 
     async def _heartbeat(self) -> None:
         """Sends heartbeats, and stops once nothing has been committed for `HANG`. Each heartbeat shows people the

@@ -55,8 +55,8 @@ class Turn(Generic[PositionT]):
     """Parts that GitHub does not serve, with the reason."""
     confirmation: Confirmation | None = None
     """GitHub's answer, by id, about stored children that a reading did not show."""
-    put_off: list[str] = field(default_factory=list)
-    """Absent children that this job does not check again, because their threads are read again."""
+    queued_absences: list[str] = field(default_factory=list)
+    """Absent children whose threads are in `put`. This job does not queue them again."""
     gone: list[str] = field(default_factory=list)
     """Node ids of threads that GitHub says do not exist (any more)."""
     noted: list[Note] = field(default_factory=list)

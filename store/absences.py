@@ -293,7 +293,7 @@ async def to_read_again(
     children have no node id, so GitHub cannot be asked about them.
 
     A child is returned if it was first missed at least `apart` before `now`, and last missed less than `apart` after
-    that. Children that this job has put off (`put_off`) are left out.
+    that. Children whose threads this job has already queued (`mark_queued`) are left out.
     """
     _, repository_id, data_type = sweep.key
     rows = await connection.fetch(
@@ -340,7 +340,7 @@ async def confirm(connection: Connection, sweep: Sweep, confirmation: Confirmati
         await _delete(connection, repository_id, data_type, certain, asked_at)
 
 
-async def put_off(connection: Connection, sweep: Sweep, children: Sequence[str]) -> None:
+async def mark_queued(connection: Connection, sweep: Sweep, children: Sequence[str]) -> None:
     """Records that this job has queued the threads of these absent children to be read again. `to_read_again` then
     returns them no more for this job.
     """

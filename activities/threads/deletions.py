@@ -58,7 +58,7 @@ class Deletions:
         if again:
             threads = dict(again.values())
             put = [Part("thread", node_id, number, position.as_of) for node_id, number in sorted(threads.items())]
-            return Turn(position, put=put, put_off=sorted(again))
+            return Turn(position, put=put, queued_absences=sorted(again))
         available = await self._github.accounts()
         accounts = [each for each in readers if each in available] or available[:1]
         for account in accounts:

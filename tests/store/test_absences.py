@@ -191,7 +191,7 @@ async def test_what_has_no_node_id_is_read_again_later_and_missed_twice(pulls: P
     assert await again(NOON + APART) == {child: ("PR_100", PULL)}
     assert await twice() == []
     async with pulls.database.transaction() as connection:
-        await absences.put_off(connection, pulls.sweep, [child])
+        await absences.mark_queued(connection, pulls.sweep, [child])
     assert await again(NOON + APART) == {}, "once a job"
     await pulls.next_job()
     await pulls.reading(Whole(PULL, NOON, ["c:2", "c:3"]), at=NOON + APART)
