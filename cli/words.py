@@ -13,14 +13,14 @@ def clock(moment: datetime, *, seconds: bool = False) -> str:
     return moment.astimezone().strftime("%H:%M:%S" if seconds else "%H:%M")
 
 
-def date(moment: datetime) -> str:
-    """Returns day, hour and minute, in local time."""
+def date_and_time(moment: datetime) -> str:
+    """Returns date, hour and minute, in local time."""
     return moment.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def at(moment: datetime, now: datetime) -> str:
     """Returns hour and minute; with the date if `moment` is on another day than `now`."""
-    return clock(moment) if moment.astimezone().date() == now.astimezone().date() else date(moment)
+    return clock(moment) if moment.astimezone().date() == now.astimezone().date() else date_and_time(moment)
 
 
 def say(sentence: Sentence, now: datetime) -> str:

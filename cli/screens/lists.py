@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.screens.status_word import status_word
-from cli.words import date
+from cli.words import date_and_time
 from progress.views import JobSummary
 from store.deliveries import Unprocessed
 from store.outbox import Unsent
@@ -16,9 +16,9 @@ from store.outbox import Unsent
 def deliveries(waiting: Sequence[Unprocessed]) -> Table:
     table = Table("delivery", "event", "received", "attempts", "next", "in the way", box=SIMPLE)
     for each in waiting:
-        again = date(each.next_attempt_at) if each.next_attempt_at else "at once"
+        again = date_and_time(each.next_attempt_at) if each.next_attempt_at else "at once"
         # What others wrote is no markup.
-        row = (each.webhook_id, each.type, date(each.received_at), str(each.attempts), again, each.error or "")
+        row = (each.webhook_id, each.type, date_and_time(each.received_at), str(each.attempts), again, each.error or "")
         table.add_row(*map(Text, row))
     return table
 
@@ -26,9 +26,9 @@ def deliveries(waiting: Sequence[Unprocessed]) -> Table:
 def unsent(waiting: Sequence[Unsent]) -> Table:
     table = Table("channel", "milestone", "workspace", "job", "since", "attempts", "next", "in the way", box=SIMPLE)
     for each in waiting:
-        again = date(each.next_attempt_at) if each.status == "pending" else "never"
+        again = date_and_time(each.next_attempt_at) if each.status == "pending" else "never"
         what = (each.channel, each.milestone, each.workspace, each.job_id)
-        row = (*what, date(each.created_at), str(each.attempts), again, each.error or "")
+        row = (*what, date_and_time(each.created_at), str(each.attempts), again, each.error or "")
         table.add_row(*map(Text, row))
     return table
 
@@ -43,7 +43,7 @@ def jobs(recent: Sequence[JobSummary]) -> Table:
             str(job.retention_days),
             f"{job.completed_repositories} of {job.total_repositories}",
             str(job.failed_repositories),
-            date(job.created_at),
+            date_and_time(job.created_at),
             job.requested_by or "",
         )
     return table

@@ -48,7 +48,7 @@ def _table(job: JobView) -> Iterator[RenderableType]:
                 status_word(its.status),
                 f"{its.stored:,}",
                 "" if its.expected is None else f"{its.expected:,}",
-                words.date(its.as_of) if its.as_of else "",
+                words.date_and_time(its.as_of) if its.as_of else "",
                 note(repository, its),
             )
     yield table

@@ -48,7 +48,7 @@ def about(job: JobView) -> list[str]:
     types = "all data types" if len(job.data_types) == len(DATA_TYPES) else ", ".join(map(type_name, job.data_types))
     lines = [
         f"Backfill {job.id} of {named}",
-        f"{job.retention_days} days, back to {words.date(job.cutoff_at)}: {types}",
+        f"{job.retention_days} days, back to {words.date_and_time(job.cutoff_at)}: {types}",
     ]
     if job.addon:
         lines.append(addon(job.addon))
@@ -62,8 +62,8 @@ def about(job: JobView) -> list[str]:
 
 def addon(of: AddonView) -> str:
     """Returns the add-on in words: how many days it buys, and what changes next, unless it renews as usual."""
-    bought = f", bought {words.date(of.purchased_at)}" if of.purchased_at else ""
-    until = f", until {words.date(of.expires_at)}" if of.expires_at else ""
+    bought = f", bought {words.date_and_time(of.purchased_at)}" if of.purchased_at else ""
+    until = f", until {words.date_and_time(of.expires_at)}" if of.expires_at else ""
     outlook = ""
     if of.past_due:
         outlook += "; a payment is past due: Polar tries again, and the add-on stays until Polar revokes it"
@@ -71,7 +71,7 @@ def addon(of: AddonView) -> str:
         outlook += "; canceled, ends then"
     if of.changes_at:
         plan = f"{of.changes_to_days} days" if of.changes_to_days else "another product"
-        outlook += f"; {plan} from {words.date(of.changes_at)}"
+        outlook += f"; {plan} from {words.date_and_time(of.changes_at)}"
     return f"add-on: {of.retention_days} days, {of.status}{bought}{until}{outlook}"
 
 
