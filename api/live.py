@@ -186,7 +186,7 @@ async def _follow(stream: _Stream, job: WatchedJob, batch: int | None, reader: "
             latest, data = job.batch, job.events_since(batch)
             await stream.send(data)
             batch = latest
-        elif job.gone:
+        elif job.deleted:
             reason = "job_deleted"
         elif job.ended:
             reason = "job_ended"

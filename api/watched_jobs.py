@@ -43,7 +43,7 @@ class WatchedJob:
 
     def __init__(self, view: JobView, fingerprint: str | None) -> None:
         self.batch = 0
-        self.gone = False
+        self.deleted = False
         self._rows: dict[str, bytes] = {}
         self._changed: dict[str, int] = {}
         self._removed: dict[str, int] = {}
@@ -94,9 +94,9 @@ class WatchedJob:
         self._made = {}
         self._wake()
 
-    def leave(self) -> None:
-        """Marks the job as deleted."""
-        self.gone = True
+    def mark_deleted(self) -> None:
+        """Records that the job was deleted, and wakes the clients."""
+        self.deleted = True
         self._wake()
 
     def events_since(self, batch: int | None) -> bytes:
@@ -111,7 +111,7 @@ class WatchedJob:
         """Waits at most `within` seconds until there is a batch after number `batch`, or the job is deleted. Returns at
         once if either has happened already, or if `batch` is None, because the client has received nothing.
         """
-        if self.batch == batch and not self.gone:
+        if self.batch == batch and not self.deleted:
             with suppress(TimeoutError):
                 async with asyncio.timeout(within):
                     await self._news.wait()
@@ -242,7 +242,7 @@ class WatchedJobs:
                     fingerprint = (await job_changes.fingerprints(connection, [job_id])).get(job_id)
         except BadInput:
             if watch.job is not None:
-                watch.job.leave()
+                watch.job.mark_deleted()
             raise
         watch.read_at = at
         if watch.job is None:
