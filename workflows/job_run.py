@@ -260,7 +260,7 @@ class JobRun:
         resume, minus those that were asked before. Returns none while this run is paused or draining, because it then
         starts no leg.
         """
-        wanted = 0 if self._draining or self.pausing else max(line.returned - len(self._making_room), 0)
+        wanted = 0 if self._draining or self.pausing else max(line.recent_to_resume - len(self._making_room), 0)
         return [each for each in self._children if self._legs[each] == "historical"][:wanted]
 
     def _is_long(self) -> bool:

@@ -77,7 +77,7 @@ class RepositoryLine:
             self._back[self.waiting.pop(each)].append(each)
 
     @property
-    def returned(self) -> int:
+    def recent_to_resume(self) -> int:
         """The number of recent legs that have waited and may resume."""
         return len(self._back["recent"])
 
@@ -164,7 +164,7 @@ class RepositoryLine:
             survey,
             SurveyRepositories(job_id=self.job_id, repository_ids=[each.repository_id for each in page]),
             start_to_close_timeout=retries.SURVEY_TIMEOUT,
-            heartbeat_timeout=retries.SURVEY_HEARTBEAT,
+            heartbeat_timeout=retries.SURVEY_HEARTBEAT_TIMEOUT,
             retry_policy=retries.ONCE,
             summary=f"of {len(page)} repositories",
         )

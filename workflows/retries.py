@@ -36,7 +36,8 @@ INSPECT_TIMEOUT = timedelta(minutes=2)
 """Time for a request without an answer, and for the probes that find out whether GitHub is away."""
 SURVEY_TIMEOUT = timedelta(seconds=100)
 """For the survey of a page of repositories. Without its answers each repository sends its own requests."""
-SURVEY_HEARTBEAT = timedelta(seconds=20)
-"""If a worker is killed, its survey fails after this time. Sweeps use what it has stored already."""
+SURVEY_HEARTBEAT_TIMEOUT = timedelta(seconds=20)
+"""A survey sends a heartbeat every five seconds. Without one for this long, its worker counts as dead, and the survey
+fails. Sweeps use what it has stored already."""
 SLICE_TIMEOUT = timedelta(minutes=30)
 """Far above a slice's length. The heartbeat detects a dead worker; this limit only detects a bug."""
