@@ -112,7 +112,7 @@ class Faults:
         with self._lock:
             return frozenset(self._cursors)
 
-    def meeting(self, request: Request) -> list[Effect]:
+    def match(self, request: Request) -> list[Effect]:
         """Returns the effects of the faults that apply to this request, and counts each of these faults. Records in the
         request the names of the effects, and a function that tells which items they select.
         """

@@ -138,7 +138,7 @@ class Service:
                 return self._signed(request, json_reply(200, refused.body))
             except _Unreadable as unreadable:
                 return self._signed(request, unreadable.reply)
-        effects = self.faults.meeting(request)
+        effects = self.faults.match(request)
         budget = self.budget(request.payer)
         budget.running += 1
         try:
@@ -158,7 +158,7 @@ class Service:
         return reply
 
     async def _archive(self, request: Request) -> Reply:
-        effects = self.faults.meeting(request)
+        effects = self.faults.match(request)
         instead = (effect.instead(request, self.budget("")) for effect in effects)
         reply = next((each for each in instead if each is not None), None)
         if reply is None:
