@@ -59,7 +59,7 @@ class Cancel(In):
     """Only these repositories of the job, by full name; by default the whole job."""
 
 
-def _whole(value: Any) -> Any:
+def _digits_only(value: Any) -> Any:
     """Returns `value`; raises `ValueError` for a text other than plain digits. Python's own parser would also accept
     +5, 1_0, and digits of other scripts.
     """
@@ -71,7 +71,7 @@ def _whole(value: Any) -> Any:
 class NotificationsPage(In):
     """The parameters that choose a page of notifications."""
 
-    limit: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=MOST_NOTIFICATIONS)] = 20
+    limit: Annotated[int, BeforeValidator(_digits_only), Field(ge=1, le=MOST_NOTIFICATIONS)] = 20
     before: Annotated[str, Field(pattern=r"^[0-9]{1,17}-[0-9a-f]{32}$")] | None = None
     """`next` of the previous page; without it the first page, with the newest."""
 
@@ -79,7 +79,7 @@ class NotificationsPage(In):
 class JobsPage(In):
     """The parameters that choose a page of a workspace's jobs."""
 
-    limit: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=MOST_JOBS)] = 20
+    limit: Annotated[int, BeforeValidator(_digits_only), Field(ge=1, le=MOST_JOBS)] = 20
     before: Annotated[str, Field(pattern=r"^[0-9]{1,17}-[0-9a-f]{32}$")] | None = None
     """`next` of the previous page; without it the first page, with the newest."""
 

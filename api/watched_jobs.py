@@ -86,7 +86,7 @@ class WatchedJob:
         self._removed = {key: batch for key, batch in self._removed.items() if key not in rows}
         self._removed.update(dict.fromkeys(removed, self.batch))
         # The ETag of what `GET /api/backfills/{job_id}` answers at this moment.
-        self.version = tag_of(_whole(job, rows))
+        self.version = tag_of(_with_repositories(job, rows))
         self._batches.pop(self.version, None)
         self._batches[self.version] = self.batch
         while len(self._batches) > VERSIONS_KEPT:
@@ -122,7 +122,7 @@ class WatchedJob:
 
     def _snapshot(self) -> bytes:
         fields = self.view.model_dump_json(exclude={"repositories"}).encode()
-        whole = _whole(fields, {key: row for key, row in self._rows.items() if key != JOB})
+        whole = _with_repositories(fields, {key: row for key, row in self._rows.items() if key != JOB})
         return event("snapshot", b'{"version":"%s","job":%s}' % (self.version.encode(), whole), self.version)
 
     def _changes(self, batch: int) -> bytes:
@@ -136,7 +136,7 @@ class WatchedJob:
         return b"".join([*parts, event("job", job, self.version)])
 
 
-def _whole(job: bytes, rows: Mapping[str, bytes]) -> bytes:
+def _with_repositories(job: bytes, rows: Mapping[str, bytes]) -> bytes:
     """Returns a job with its repositories: what `GET /api/backfills/{job_id}` answers."""
     return job[:-1] + b',"repositories":[' + b",".join(rows.values()) + b"]}"
 

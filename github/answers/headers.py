@@ -8,9 +8,9 @@ MOST_DIGITS = 15
 
 def number(headers: Mapping[str, str], name: str) -> int | None:
     """Returns the whole number in a header; None if it is missing, or holds anything else."""
-    return whole(headers.get(name, ""))
+    return parse_digits(headers.get(name, ""))
 
 
-def whole(text: str) -> int | None:
+def parse_digits(text: str) -> int | None:
     """Returns the number in a text of ASCII digits; None for any other text."""
     return int(text[:MOST_DIGITS]) if text.isascii() and text.isdigit() else None

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from urllib.parse import parse_qs, urlsplit
 
 from errors import RetryNow
-from github.answers.headers import whole
+from github.answers.headers import parse_digits
 
 _LINK = re.compile(r"<([^<>]*)>((?:\s*;\s*[\w*]+\s*=\s*(?:\"[^\"]*\"|[^\s\",;]+))*)")
 _RELATIONS = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s\",;]+))", re.IGNORECASE)
@@ -35,7 +35,7 @@ def query_of(address: str | None) -> str:
 
 def page_of(address: str | None) -> int | None:
     """Returns the page number in an address; None if the address has none, as in a list with cursors."""
-    return whole(parse_qs(query_of(address)).get("page", [""])[0])
+    return parse_digits(parse_qs(query_of(address)).get("page", [""])[0])
 
 
 def path_below(address: str | None, base: str) -> str | None:

@@ -21,7 +21,7 @@ from github.nodes.actors import Node
 from github.nodes.node_ids import database_id
 from github.nodes.nulls import shown
 from github.nodes.pagination import end_cursor
-from github.nodes.values import text, truth, whole
+from github.nodes.values import integer, text, truth
 from messages import RepositoryRef
 from rows import GHOST_ID, EventSource, FeedEvent, Page, StarDay
 
@@ -90,7 +90,7 @@ async def read_forks_by_rest(github: GitHub, repository: RepositoryRef, size: in
     answer = await ask_rest(github, repository, "forks", {"sort": "newest", **numbered(size, offset)})
     read = of_numbers(answer, size, offset)
     for fork in answer.data:
-        owner = {"login": text(fork["owner"]["login"]), "id": whole(fork["owner"]["id"])}
+        owner = {"login": text(fork["owner"]["login"]), "id": integer(fork["owner"]["id"])}
         forkee = {key: fork[key] for key in ("id", "name", "full_name")} | {"owner": owner}
         read.page.feed.append(_fork(forkee, fork["owner"]["avatar_url"], fork["created_at"]))
     return _down_to_rows(read)
@@ -99,7 +99,7 @@ async def read_forks_by_rest(github: GitHub, repository: RepositoryRef, size: in
 def _fork(forkee: Node, avatar_url: str | None, created_at: str) -> FeedEvent:
     login: str = forkee["owner"]["login"]
     payload = {"forkee": forkee, "actor": {"login": login, "avatar_url": avatar_url}}
-    return FeedEvent(f"ForkEvent_fork_{whole(forkee['id'])}", "ForkEvent", login, time(created_at), payload, "forks")
+    return FeedEvent(f"ForkEvent_fork_{integer(forkee['id'])}", "ForkEvent", login, time(created_at), payload, "forks")
 
 
 @mapped
@@ -162,7 +162,7 @@ def _release(shape: Node) -> FeedEvent:
     login = shape["author"]["login"] if shape["author"] else GHOST
     payload = {"action": "published", "release": shape}
     at = time(shape["published_at"])
-    return FeedEvent(f"ReleaseEvent_release_{whole(shape['id'])}", "ReleaseEvent", login, at, payload, "releases")
+    return FeedEvent(f"ReleaseEvent_release_{integer(shape['id'])}", "ReleaseEvent", login, at, payload, "releases")
 
 
 @mapped
@@ -217,7 +217,9 @@ async def read_events(github: GitHub, repository: RepositoryRef, size: int, offs
             read.unreadable += 1
             continue
         login = (actor or {}).get("login") or GHOST
-        read.page.feed.append(FeedEvent(f"{event_type}_{whole(event['id'])}", event_type, login, at, payload, "events"))
+        read.page.feed.append(
+            FeedEvent(f"{event_type}_{integer(event['id'])}", event_type, login, at, payload, "events")
+        )
     return _down_to_rows(read)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from github.nodes.values import whole
+from github.nodes.values import integer
 from rows import Contributor, Page
 
 Node = dict[str, Any]
@@ -49,7 +49,7 @@ def user(account: Node | None, page: Page) -> int | None:
     """
     if account is None:
         return None
-    github_id = whole(account["id"])
+    github_id = integer(account["id"])
     if github_id not in page.contributors:
         page.contributors[github_id] = Contributor(
             github_id,

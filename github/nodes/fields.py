@@ -11,7 +11,7 @@ from github.nodes.nulls import Hidden, shown
 from rows import Note, Page, Short
 
 
-def whole(node: Node, connection: str, what: str, page: Page) -> list[Node]:
+def single_page(node: Node, connection: str, what: str, page: Page) -> list[Node]:
     """Returns the nodes that GitHub shows of a connection that always fits into one page, such as labels. Hidden nodes
     are noted on the page.
 
@@ -32,13 +32,13 @@ def whole(node: Node, connection: str, what: str, page: Page) -> list[Node]:
 
 def labels(node: Node, page: Page) -> list[dict[str, Any]]:
     """Returns the labels as `[{name, color, description}]`. GitHub allows 100 on a thread."""
-    nodes = sorted(whole(node, "labels", "labels", page), key=lambda label: str(label["name"]))
+    nodes = sorted(single_page(node, "labels", "labels", page), key=lambda label: str(label["name"]))
     return [{"name": each["name"], "color": each["color"], "description": each["description"]} for each in nodes]
 
 
 def assignees(node: Node, page: Page) -> list[dict[str, Any]]:
     """Returns the assignees as `[{id, login, avatar_url}]`, bots included. GitHub allows 10 on a thread."""
-    nodes = sorted(whole(node, "assignedActors", "assignees", page), key=lambda actor: str(login(actor)))
+    nodes = sorted(single_page(node, "assignedActors", "assignees", page), key=lambda actor: str(login(actor)))
     return [{"id": each["databaseId"], "login": login(each), "avatar_url": each["avatarUrl"]} for each in nodes]
 
 

@@ -2,7 +2,7 @@
 
 from github.clock import time, time_or_none
 from github.nodes.actors import Node, contributor
-from github.nodes.fields import assignees, labels, milestone, whole
+from github.nodes.fields import assignees, labels, milestone, single_page
 from github.nodes.node_ids import database_id
 from github.nodes.nulls import shown
 from github.nodes.timeline import ITEMS
@@ -42,7 +42,7 @@ def add(node: Node, page: Page) -> int:
             sorted(
                 (
                     {"number": pull["number"], "url": pull["url"], "state": pull["state"].lower()}
-                    for pull in whole(node, "closedByPullRequestsReferences", "linked pull requests", page)
+                    for pull in single_page(node, "closedByPullRequestsReferences", "linked pull requests", page)
                 ),
                 key=lambda pull: str(pull["url"]),
             ),

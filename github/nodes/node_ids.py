@@ -13,7 +13,7 @@ import msgpack
 
 from errors import PartOver
 from github.nodes.actors import Node
-from github.nodes.values import whole
+from github.nodes.values import integer
 
 
 def database_id(node: Node) -> int:
@@ -25,7 +25,7 @@ def database_id(node: Node) -> int:
     told = node.get("fullDatabaseId")
     told = node.get("databaseId") if told is None else told
     if told is not None:
-        return whole(told)
+        return integer(told)
     packed = node["id"].partition("_")[2]
     try:
         number = msgpack.unpackb(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)))[-1]

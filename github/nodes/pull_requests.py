@@ -2,7 +2,7 @@
 
 from github.clock import time, time_or_none
 from github.nodes.actors import Node, contributor, login
-from github.nodes.fields import assignees, labels, milestone, whole
+from github.nodes.fields import assignees, labels, milestone, single_page
 from github.nodes.node_ids import database_id
 from github.nodes.permissions import REQUESTED_REVIEWERS
 from rows import REVIEW_REQUESTS, Note, Page, PullRequest, RequestedReviewer
@@ -58,7 +58,7 @@ def add(node: Node, page: Page) -> int:
 
 def _add_requested_reviewers(node: Node, pull_request: int, page: Page) -> None:
     teams_are_refused = any(note.what == REQUESTED_REVIEWERS for note in page.hidden)
-    for request in whole(node, "reviewRequests", REVIEW_REQUESTS, page):
+    for request in single_page(node, "reviewRequests", REVIEW_REQUESTS, page):
         reviewer = request["requestedReviewer"]
         if reviewer is None:
             # Deleted, and nobody can be named; or refused, and then it is a team.

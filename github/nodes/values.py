@@ -10,7 +10,7 @@ def text(value: Any) -> str:
     raise TypeError(f"{str(value)[:80]!r} is no text")
 
 
-def whole(value: Any) -> int:
+def integer(value: Any) -> int:
     """Returns the whole number that an answer holds, as a number or as digits. Raises `TypeError` or `ValueError` for
     anything else.
     """

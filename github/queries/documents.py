@@ -163,7 +163,7 @@ def item_types(fragment: str) -> tuple[str, ...]:
 
 
 @cache
-def whole(name: str, aliases: int = 0, left_out: frozenset[str] = frozenset()) -> DocumentNode:
+def request_document(name: str, aliases: int = 0, left_out: frozenset[str] = frozenset()) -> DocumentNode:
     """Returns the document of an operation without the fields `left_out`, for which a permission is missing. If
     `aliases` is given, the operation's field is repeated as in `aliased`.
     """
@@ -172,10 +172,10 @@ def whole(name: str, aliases: int = 0, left_out: frozenset[str] = frozenset()) -
 
 @cache
 def text(name: str, aliases: int = 0, left_out: frozenset[str] = frozenset()) -> str:
-    """Returns the text of the document that `whole` returns. It is cached, because printing a document costs more
-    CPU than reading a page.
+    """Returns the text of the document that `request_document` returns. It is cached, because printing a document costs
+    more CPU than reading a page.
     """
-    return print_ast(whole(name, aliases, left_out))
+    return print_ast(request_document(name, aliases, left_out))
 
 
 class Printed(NamedTuple):
@@ -200,13 +200,15 @@ class Request(GraphQLRequest):
         self.aliases = aliases
         self.variables = dict(variables)
         self.text = printed.text if printed else text(operation, aliases)
-        document = printed.document if printed else whole(operation, aliases)
+        document = printed.document if printed else request_document(operation, aliases)
         super().__init__(document, variable_values=self.variables, operation_name=operation)
 
     def without(self, left_out: frozenset[str]) -> "Request":
         """Returns the same request, without the fields `left_out`, for which a permission is missing."""
         return self.sent_as(
-            Printed(whole(self.operation, self.aliases, left_out), text(self.operation, self.aliases, left_out))
+            Printed(
+                request_document(self.operation, self.aliases, left_out), text(self.operation, self.aliases, left_out)
+            )
         )
 
     def sent_as(self, printed: Printed, variables: Mapping[str, Any] | None = None) -> "Request":

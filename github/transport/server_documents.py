@@ -59,7 +59,7 @@ class ServerDocuments:
         key = (request.operation, request.aliases, withheld)
         if key not in self._printed:
             before = self.left_out
-            document = fit(documents.whole(*key), self._schema)
+            document = fit(documents.request_document(*key), self._schema)
             self._printed[key] = Printed(document, print_ast(document))
             if news := self.left_out - before:
                 log.warning("the server lacks part of GitHub's schema: it is left out", left_out=sorted(news))

@@ -37,8 +37,8 @@ def spoilt(info: Info, served: Page) -> Page:
     return served
 
 
-def whole(thing: Any) -> Any:
-    """Returns the item. If GitHub fails to answer it, `thing` is an exception, and is raised."""
+def item_or_raise(thing: Any) -> Any:
+    """Returns the item `thing`. If GitHub fails to answer it, `thing` is an exception, and is raised."""
     if isinstance(thing, Exception):
         raise thing
     return thing
@@ -51,7 +51,7 @@ def stargazer_nodes(source: Page, _info: Info) -> list[Any]:
 
 @field("StargazerEdge.node")
 def stargazer(source: Edge, _info: Info) -> Account:
-    star: Star = whole(source.node)
+    star: Star = item_or_raise(source.node)
     return star.account
 
 
