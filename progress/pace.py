@@ -9,8 +9,8 @@ from progress.views import JobState
 @dataclass(frozen=True, slots=True)
 class Mark:
     """The progress of a job at one moment. `worked_seconds` is the time since the attempt began, without pauses and
-    waits. `units` is how many threads and embeddings are stored (`Progress.stored`). `requests` counts REST
-    requests.
+    waits. `units` is how many threads and embeddings are stored (`Progress.stored`). `requests` is an estimate of the
+    REST requests to GitHub (`store.sweeps.spent`).
     """
 
     worked_seconds: float

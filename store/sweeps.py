@@ -321,15 +321,17 @@ async def count_stored(connection: Connection, sweep: Sweep, since: datetime | N
 
 
 async def spent(connection: Connection, job_id: str, repository_ids: Sequence[str] | None = None) -> tuple[int, int]:
-    """Returns how many GraphQL points and REST requests a job has cost so far. If `repository_ids` is given, only those
-    repositories count.
+    """Returns how many GraphQL points a job has cost so far, and an estimate of its REST requests to GitHub. If
+    `repository_ids` is given, only those repositories count.
 
-    REST requests are computed as all requests minus the points, as if each GraphQL request had cost one point.
+    A sweep counts the requests to both APIs in one number. Its REST requests are estimated as that number minus its
+    points: too few if a GraphQL request cost more than one point, too many if one was repeated, because only the points
+    of the last answer are recorded. Requests for embeddings do not count, because they go to OpenAI.
     """
     [row] = await connection.fetch(
         """
         select coalesce(sum(points), 0)::integer as points,
-          coalesce(sum(greatest(requests - points, 0)), 0)::integer as requests
+          coalesce(sum(greatest(requests - points, 0)) filter (where data_type <> 'embeddings'), 0)::integer as requests
         from backfill_sweeps where backfill_job_id = $1 and ($2::uuid[] is null or repository_id = any($2))
         """,
         job_id,

@@ -138,6 +138,17 @@ async def test_what_commits_cost_adds_up(held: Held) -> None:
     assert (row["pages"], row["requests"], row["points"]) == (2, 6, 10)
 
 
+@pytest.mark.parametrize(("data_type", "requests"), [("pull_requests", 6), ("embeddings", 0)])
+async def test_requests_to_openai_are_no_rest_requests_to_github(
+    held: Held, data_type: DataType, requests: int
+) -> None:
+    held.sweep = replace(held.sweep, data_type=data_type)
+    held.sweep = await held.again()
+    await held.commit(requests=8, points=2)
+    async with held.database.transaction() as connection:
+        assert await sweeps.spent(connection, held.sweep.job_id) == (2, requests)
+
+
 @pytest.mark.parametrize("status", ["completed", "failed", "skipped"])
 async def test_a_type_that_ends_is_named_once_with_the_commit_that_ends_it(held: Held, status: str) -> None:
     await held.commit()
