@@ -13,17 +13,14 @@ import aiohttp
 import asyncpg
 import pytest
 import structlog
-from aiohttp import web
 
 import webhook
-from polar.inbox import Inbox
-from polar.signature import Signatures
-from reconciler.loop import Reconciler
 from release import VERSION
 from sandbox.ports import LOOPBACK, free_port
 from sandbox.postgres import Postgres
 from store.database import Database
 from tests.support import shop
+from tests.support.polar.receiver import receiving
 from tests.support.started import StartWebhook
 from tests.support.waiting import PATIENCE, eventually
 
@@ -51,23 +48,8 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 @pytest.fixture
 async def url(database: str) -> AsyncIterator[str]:
     """A server that takes deliveries in; nobody works on them."""
-    async with Database(database) as pool:
-        reconciler = Reconciler(pool, task_queue="nobody's")
-        inbox = Inbox(pool, shop.PRODUCTS, created=reconciler.hurry)
-        app = webhook.application(pool, Signatures(shop.SECRET), inbox, reconciler)
-        async with serving(app) as url:
-            yield url
-
-
-@asynccontextmanager
-async def serving(app: web.Application) -> AsyncIterator[str]:
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, LOOPBACK, 0).start()
-        yield f"http://{LOOPBACK}:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with Database(database) as pool, receiving(pool) as (url, _):
+        yield url
 
 
 async def post(

@@ -25,7 +25,7 @@ async def host(database: str) -> AsyncIterator[asyncpg.Connection]:
 
 @pytest.fixture(scope="module")
 async def api(database: str) -> AsyncIterator[world.Api]:
-    async with world.serving(database) as served:
+    async with world.serving_api(database) as served:
         yield served
 
 

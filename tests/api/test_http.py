@@ -93,7 +93,7 @@ class TestErrors:
 
     async def test_without_postgres_it_is_to_be_tried_again(self, postgres: Any, migrated_template: str) -> None:
         name = f"test_{uuid.uuid4().hex[:12]}"
-        async with world.serving(await postgres.create_database(name, migrated_template)) as api:
+        async with world.serving_api(await postgres.create_database(name, migrated_template)) as api:
             await postgres.drop_database(name)
             answer = await api.ask("GET", f"/api/backfills/{uuid.uuid4()}", token=SERVICE)
         assert answer.status in (500, 503)

@@ -296,7 +296,7 @@ class TestControl:
         address: str,
     ) -> None:
         job_id = await world.job(host, tenant.workspace_id, "in_progress")
-        async with world.serving(database, proxies=[ip_network(each) for each in proxies]) as api:
+        async with world.serving_api(database, proxies=[ip_network(each) for each in proxies]) as api:
             headers = {"X-Forwarded-For": forwarded}
             await api.ask("POST", f"/api/backfills/{job_id}/pause", token=SERVICE, headers=headers)
         [pause] = (await stored(host, job_id))["metadata"]["audit"]

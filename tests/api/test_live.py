@@ -24,12 +24,12 @@ from api.jobs import MOVING
 from api.live import LiveJobs
 from api.tokens import ServiceToken, UserTokens
 from messages import DataType, Pace
-from sandbox.ports import LOOPBACK
 from store import job_requests, job_start
 from store.database import Database
 from tests.support import shop
 from tests.support.api import world
 from tests.support.pooler import pooling
+from tests.support.serving import serving
 from tests.support.thoroughness import examples
 from tests.support.waiting import PATIENCE, eventually, so
 
@@ -52,39 +52,34 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(pool: Database, *, polling: bool = True) -> AsyncIterator[Served]:
+async def streaming(pool: Database, *, polling: bool = True) -> AsyncIterator[Served]:
     served, stop = Served(pool, LiveJobs(pool)), asyncio.Event()
     access = Access(UserTokens(world.SECRET, None), ServiceToken(world.SERVICE))
     api = server.application(pool, access, lambda: None, more=served.live.routes)
     api.on_shutdown.append(served.live.close)
     app = web.Application()
     app.add_subapp(server.PREFIX, api)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    async with asyncio.TaskGroup() as loops:
+    async with asyncio.TaskGroup() as loops, serving(app) as served.url:
         if polling:
             loops.create_task(served.live.run(stop))
         try:
-            await web.TCPSite(runner, LOOPBACK, 0).start()
-            served.url = f"http://{LOOPBACK}:{runner.addresses[0][1]}"
             yield served
         finally:
             stop.set()
-            await runner.cleanup()
 
 
 @pytest.fixture(scope="module")
 async def served(pool: Database) -> AsyncIterator[Served]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(watched_jobs, "INTERVAL_SECONDS", 0.01)
-        async with serving(pool) as served:
+        async with streaming(pool) as served:
             yield served
 
 
 @pytest.fixture(scope="module")
 async def unpolled(pool: Database) -> AsyncIterator[Served]:
     """The same, but polls only when it is told to."""
-    async with serving(pool, polling=False) as served:
+    async with streaming(pool, polling=False) as served:
         yield served
 
 
@@ -480,7 +475,7 @@ async def test_streams_of_a_server_that_stops_are_cut_off_at_once_and_without_an
     pool: Database, host: asyncpg.Connection
 ) -> None:
     job_id = await create(host, pool)
-    async with serving(pool) as served:
+    async with streaming(pool) as served:
         client = Client(served.url, job_id)
         client.connect()
         await client.opened()
@@ -489,7 +484,7 @@ async def test_streams_of_a_server_that_stops_are_cut_off_at_once_and_without_an
 
 
 async def test_through_a_transaction_pooler_it_is_the_same(database: str, host: asyncpg.Connection) -> None:
-    async with pooling(database) as dsn, Database(dsn) as pool, serving(pool) as served:
+    async with pooling(database) as dsn, Database(dsn) as pool, streaming(pool) as served:
         assert len({await backend(pool) for _ in range(6)}) > 1
         job_id = await create(host, pool)
         async with Client(served.url, job_id) as first, Client(served.url, job_id) as second:

@@ -21,10 +21,10 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from api.limits import FAILURES, WINDOW_SECONDS, FailedAuthentications
 from api.tokens import FRESH_SECONDS, REFRESH_SECONDS, STALE_SECONDS, Rejected, SigningKeys, UserTokens
-from sandbox.ports import LOOPBACK
 from tests.support.api import world
 from tests.support.api.world import SECRET, SERVICE, Api, Tenant, bearer, user_token
 from tests.support.keys import KEYS, public_key
+from tests.support.serving import serving
 
 ELLIPTIC = elliptic_key(SECP256R1())
 STRANGERS = elliptic_key(SECP256R1())
@@ -134,7 +134,7 @@ async def test_good_tokens(api: Api, tenant: Tenant, path: str) -> None:
 
 
 async def test_without_settings_everybody_is_refused(database: str, tenant: Tenant, path: str) -> None:
-    async with world.serving(database, secret=None, service=None) as api:
+    async with world.serving_api(database, secret=None, service=None) as api:
         for token in (SERVICE, user_token(tenant.owner.auth_user_id)):
             assert (await api.ask("GET", path, token=token)).status == 401
 
@@ -170,15 +170,10 @@ async def of_a_project(database: str, *, secret: str | None = None) -> AsyncIter
     supabase, clock = Supabase(), Clock()
     app = web.Application()
     app.router.add_get("/auth/v1/.well-known/jwks.json", supabase.get)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, LOOPBACK, 0).start()
-        keys = SigningKeys(f"http://{LOOPBACK}:{runner.addresses[0][1]}", clock=clock)
-        async with world.serving(database, secret=secret, keys=keys) as api:
+    async with serving(app) as url:
+        keys = SigningKeys(url, clock=clock)
+        async with world.serving_api(database, secret=secret, keys=keys) as api:
             yield api, supabase, clock
-    finally:
-        await runner.cleanup()
 
 
 class TestListedKeys:
@@ -291,7 +286,7 @@ class TestFailures:
 
     async def test_an_address_is_limited_and_good_tokens_are_not(self, database: str, path: str) -> None:
         clock = Clock()
-        async with world.serving(database, failures=FailedAuthentications(clock=clock)) as api:
+        async with world.serving_api(database, failures=FailedAuthentications(clock=clock)) as api:
             for _ in range(FAILURES):
                 assert (await api.ask("GET", path, token="guess")).status == 401
             limited = await api.ask("GET", path, token="guess")

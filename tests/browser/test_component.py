@@ -15,6 +15,7 @@ from tests.support.api import world
 from tests.support.browser import jobs, served
 from tests.support.browser.opened import Open
 from tests.support.browser.parts import DONE, GOING
+from tests.support.serving import serving
 from tests.support.waiting import PATIENCE
 
 expect.set_options(timeout=PATIENCE * 1_000)
@@ -52,13 +53,8 @@ async def hosts_page(workspace_id: str, api: str, port: int) -> AsyncIterator[st
 
     app = web.Application()
     app.router.add_get("/", answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, LOOPBACK, port).start()
-        yield f"http://{LOOPBACK}:{port}/"
-    finally:
-        await runner.cleanup()
+    async with serving(app, port) as url:
+        yield f"{url}/"
 
 
 async def hand_over(page: Page, token: str) -> None:

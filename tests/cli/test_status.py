@@ -255,7 +255,7 @@ class TestStatus:
     async def test_the_json_is_what_the_api_answers(self, operator: Operator) -> None:
         job_id = await operator.halfway()
         said = json.loads((await operator("status", str(job_id), "--json")).out)
-        async with world.serving(operator.environment["DATABASE_URL"]) as api:
+        async with world.serving_api(operator.environment["DATABASE_URL"]) as api:
             answered = (await api.ask("GET", f"/api/backfills/{job_id}", token=world.SERVICE)).json
         for each in (said, answered):
             assert each.keys() >= MOVING

@@ -13,6 +13,7 @@ from embedding.refusals import InputRefused, InputTooLong
 from errors import BackfillError, PartOver, RetryLater, RetryNow, TooLarge
 from sandbox.embeddings import EmbeddingServer, Refused, out_of_quota, rate_limited, server_error
 from sandbox.ports import LOOPBACK
+from tests.support.serving import serving
 
 MODEL = "text-embedding-3-small"
 CONTEXT = "This model's maximum context length is 8192 tokens, however you requested 9000 tokens."
@@ -163,10 +164,5 @@ async def test_lists_of_numbers_are_taken_too_and_wrong_dimensions_are_not() -> 
 async def _served(answer: Callable[[web.Request], Awaitable[web.Response]]) -> AsyncIterator[str]:
     application = web.Application()
     application.router.add_post("/v1/embeddings", answer)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, LOOPBACK, 0).start()
-        yield f"http://{LOOPBACK}:{runner.addresses[0][1]}/v1"
-    finally:
-        await runner.cleanup()
+    async with serving(application) as url:
+        yield f"{url}/v1"

@@ -22,6 +22,7 @@ from github.events import archive
 from github.events.archive import Archive, Hour, Size, Wanted
 from rows import FeedEvent
 from tests.support.programs import ROOT
+from tests.support.serving import serving
 
 AT = datetime(2026, 3, 1, 9, tzinfo=UTC)
 OURS = Wanted(frozenset({77}), None)
@@ -248,15 +249,11 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 async def served(handler: Handler) -> AsyncIterator[Archive]:
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", handler)
-    runner = web.AppRunner(application, shutdown_timeout=0.1, handler_cancellation=True)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        async with Archive(f"http://127.0.0.1:{runner.addresses[0][1]}/files") as client:
-            yield client
-    finally:
-        await runner.cleanup()
+    async with (
+        serving(application, shutdown_timeout=0.1, handler_cancellation=True) as url,
+        Archive(f"{url}/files") as client,
+    ):
+        yield client
 
 
 def answering(status: int, body: bytes = b"", **headers: str) -> Handler:

@@ -9,7 +9,7 @@ from yarl import URL
 
 from github.queries.documents import Request
 from github.transport.connection import Connection
-from sandbox.ports import LOOPBACK
+from tests.support.serving import serving
 
 TOKEN = "ghp_ann"
 
@@ -24,14 +24,8 @@ async def served(answer: web.Response, heard: list[str | None]) -> AsyncIterator
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handle)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, LOOPBACK, 0)
-    await site.start()
-    try:
-        yield URL(site.name).with_port(runner.addresses[0][1])
-    finally:
-        await runner.cleanup()
+    async with serving(app) as url:
+        yield URL(url)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -39,11 +39,11 @@ from sandbox.github.faults.outages import Way
 from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
 from sandbox.github.world.repositories import Repository
-from sandbox.ports import LOOPBACK
 from store.availability import SharedBreaker
 from store.budgets import Budgets
 from store.database import Database
 from tests.support.keys import private_key, public_key
+from tests.support.serving import serving
 from tests.support.waiting import eventually, so
 
 ISSUES = THREAD_TYPES["issues"]
@@ -308,15 +308,8 @@ async def archive(scene: Scene, status: Callable[[str], int]) -> AsyncIterator[A
 
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, LOOPBACK, 0).start()
-        url = f"http://{LOOPBACK}:{runner.addresses[0][1]}"
-        async with Archive(url, SharedBreaker(scene.database, url, SLOW)) as opened:
-            yield opened
-    finally:
-        await runner.cleanup()
+    async with serving(application) as url, Archive(url, SharedBreaker(scene.database, url, SLOW)) as opened:
+        yield opened
 
 
 HOUR = datetime(2026, 3, 1, 9, tzinfo=UTC)

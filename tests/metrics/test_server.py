@@ -8,7 +8,6 @@ from datetime import timedelta
 import aiohttp
 import asyncpg
 import pytest
-from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 
 import webhook
@@ -16,11 +15,11 @@ from metrics.server import FRESH_SECONDS, ServerMetrics
 from polar.inbox import Inbox
 from polar.signature import Signatures
 from reconciler.loop import Reconciler
-from sandbox.ports import LOOPBACK
 from sandbox.postgres import Postgres
 from store.database import Database
 from tests.support import shop
 from tests.support.programs import ROOT
+from tests.support.serving import serving
 from tests.support.started import StartWebhook
 from tests.support.waiting import eventually
 
@@ -67,24 +66,19 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(dsn: str, token: str | None = None) -> AsyncIterator[Server]:
+async def measured(dsn: str, token: str | None = None) -> AsyncIterator[Server]:
     async with Database(dsn) as pool, aiohttp.ClientSession() as http:
         metrics = ServerMetrics(pool, streams=lambda: 3, token=token)
         inbox = Inbox(pool, shop.PRODUCTS, lambda: None, metrics.delivery_finished)
         reconciler = Reconciler(pool, task_queue="nobody's")
         app = webhook.application(pool, Signatures(shop.SECRET), inbox, reconciler, metrics=metrics)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, LOOPBACK, 0).start()
-            yield Server(f"http://{LOOPBACK}:{runner.addresses[0][1]}", http, metrics, inbox)
-        finally:
-            await runner.cleanup()
+        async with serving(app) as url:
+            yield Server(url, http, metrics, inbox)
 
 
 @pytest.fixture
 async def server(database: str) -> AsyncIterator[Server]:
-    async with serving(database) as served:
+    async with measured(database) as served:
         yield served
 
 
@@ -188,7 +182,7 @@ async def test_budgets_limits_and_servers_that_are_away(server: Server, host: as
 
 
 async def test_without_postgres_it_answers_and_says_so(postgres: Postgres, migrated_template: str) -> None:
-    async with shop.database(postgres, migrated_template) as dsn, serving(dsn) as server:
+    async with shop.database(postgres, migrated_template) as dsn, measured(dsn) as server:
         assert of(await server.scrape(), "postgres_up") == 1
         name = dsn.rpartition("/")[2].partition("?")[0]
         async with shop.connected(await postgres.create_database(f"beside_{name}")) as beside:
@@ -214,7 +208,7 @@ async def test_a_scrape_soon_after_another_reads_postgres_no_second_time(
 
 @pytest.mark.parametrize("given", ["", "Bearer", "Bearer other", "Bearer ünïcode", "secret"])
 async def test_with_a_token_only_who_has_it_may_scrape(database: str, given: str) -> None:
-    async with serving(database, token="secret") as server:
+    async with measured(database, token="secret") as server:
         async with server.http.get(f"{server.url}/metrics", headers={"Authorization": given}) as response:
             assert response.status == 401
             assert "backfill" not in await response.text()

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from page.routes import ENTRY, FOLDER, PAGE_HEADERS, STATIC_HEADERS, Page
-from sandbox.ports import LOOPBACK
+from tests.support.serving import serving
 
 STATIC = FOLDER / "static"
 FILES = {path.name: path.read_bytes() for path in sorted(STATIC.iterdir())}
@@ -26,14 +26,8 @@ IMPORT = re.compile(r"""^\s*(?:import|export)\b[^;]*?["'](\./[^"']+)["'];""", re
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
     app = web.Application()
     Page([ORIGIN]).add_to(app)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, LOOPBACK, 0).start()
-    try:
-        async with aiohttp.ClientSession(f"http://{LOOPBACK}:{runner.addresses[0][1]}") as session:
-            yield session
-    finally:
-        await runner.cleanup()
+    async with serving(app) as url, aiohttp.ClientSession(url) as session:
+        yield session
 
 
 async def text_of(http: aiohttp.ClientSession, path: str) -> str:

@@ -8,7 +8,6 @@ import subprocess
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -24,8 +23,8 @@ from messages import WorkspaceBackfill, workspace_workflow_id
 from payloads import codec_server
 from payloads.encryption import PayloadEncryption
 from payloads.readers import Readers
-from sandbox.ports import LOOPBACK
 from sandbox.temporal import TEMPORAL, Temporal
+from tests.support.serving import serving
 from tests.support.started import StartWebhook
 from workflows.workspace_backfill import WorkspaceBackfillWorkflow
 
@@ -49,17 +48,6 @@ def payload(encoding: str, data: bytes) -> dict[str, Any]:
 REPOSITORY = payload("json/plain", b'"acme/rocket"')
 
 
-@asynccontextmanager
-async def served(app: web.Application) -> AsyncIterator[str]:
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, LOOPBACK, 0).start()
-        yield f"http://{LOOPBACK}:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
-
-
 @pytest.fixture(scope="module")
 async def signing_keys() -> AsyncIterator[SigningKeys]:
     """An identity provider's list of keys."""
@@ -70,7 +58,7 @@ async def signing_keys() -> AsyncIterator[SigningKeys]:
 
     app = web.Application()
     app.router.add_get("/keys", listed)
-    async with served(app) as url:
+    async with serving(app) as url:
         yield SigningKeys(f"{url}/keys", path="")
 
 
@@ -79,7 +67,7 @@ async def url(signing_keys: SigningKeys) -> AsyncIterator[str]:
     readers = Readers(TOKEN, keys=signing_keys, audience=AUDIENCE, names=["auth0|7", "ada@example.com"])
     app = web.Application()
     app.add_subapp("/codec", codec_server.application(CODEC, readers.authenticate, [UI]))
-    async with served(app) as address:
+    async with serving(app) as address:
         yield f"{address}/codec"
 
 
@@ -194,7 +182,7 @@ async def test_a_body_that_is_none_is_refused(url: str, body: bytes, status: int
 
 async def test_a_payload_that_does_not_decrypt_is_an_error_that_names_the_key_id(url: str) -> None:
     other = PayloadEncryption({"lost": KEY}, "lost")
-    async with served(_only(other)) as elsewhere:
+    async with serving(_only(other)) as elsewhere:
         _, encoded, _ = await post(f"{elsewhere}/encode", {"payloads": [REPOSITORY]})
     status, answer, headers = await post(f"{url}/decode", encoded, {**BEARER, "Origin": UI})
     assert status == 400

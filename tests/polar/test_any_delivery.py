@@ -12,18 +12,15 @@ from typing import Any
 
 import asyncpg
 import pytest
-from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from yarl import URL
 
-import webhook
 from polar.inbox import Inbox
-from polar.signature import Signatures
-from reconciler.loop import Reconciler
-from sandbox.ports import LOOPBACK
 from sandbox.postgres import Postgres
 from store.database import Database
 from tests.support import shop
+from tests.support.polar.receiver import receiving
 from tests.support.waiting import PATIENCE
 
 ID = "msg_1"
@@ -89,8 +86,7 @@ def signed(body: bytes) -> dict[bytes, bytes]:
 
 @dataclass
 class Served:
-    host: str
-    port: int
+    url: str
     inbox: Inbox
     connection: asyncpg.Connection
     buyer: shop.Buyer
@@ -100,7 +96,8 @@ class Served:
         head = {b"host": b"localhost", b"connection": b"close", b"content-length": b"%d" % len(body)} | headers
         lines = b"".join(b"%s: %s\r\n" % each for each in head.items())
         async with asyncio.timeout(PATIENCE):
-            reader, writer = await asyncio.open_connection(self.host, self.port)
+            at = URL(self.url)
+            reader, writer = await asyncio.open_connection(at.host, at.port)
             writer.write(b"POST /webhooks/polar HTTP/1.1\r\n" + lines + b"\r\n" + body)
             answer = await reader.read()
         writer.close()
@@ -116,15 +113,8 @@ async def served(postgres: Postgres, migrated_template: str) -> AsyncIterator[Se
     ):
         buyer = await shop.buyer(connection)
         await shop.workspace(connection, buyer, "octo/hello")
-        reconciler = Reconciler(pool, task_queue="nobody's")
-        inbox = Inbox(pool, shop.PRODUCTS, created=reconciler.hurry)
-        runner = web.AppRunner(webhook.application(pool, Signatures(shop.SECRET), inbox, reconciler))
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, LOOPBACK, 0).start()
-            yield Served(LOOPBACK, runner.addresses[0][1], inbox, connection, buyer)
-        finally:
-            await runner.cleanup()
+        async with receiving(pool) as (url, inbox):
+            yield Served(url, inbox, connection, buyer)
 
 
 def is_whole(payload: Any, body: bytes) -> bool:

@@ -13,6 +13,7 @@ from polar.api import ATTEMPTS, PolarApi, _retry_after
 from sandbox.polar import PolarServer
 from sandbox.ports import LOOPBACK
 from tests.support import shop
+from tests.support.serving import serving
 
 AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -207,15 +208,9 @@ async def test_nobody_else_gets_the_token() -> None:
 
     application = web.Application()
     application.router.add_get("/{any:.*}", elsewhere)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, LOOPBACK, 0).start()
-        async with PolarApi(f"http://{LOOPBACK}:{runner.addresses[0][1]}", "polar_oat_x") as api:
-            with pytest.raises(Unreachable, match="307"):
-                await api.active_subscriptions([shop.YEAR])
-    finally:
-        await runner.cleanup()
+    async with serving(application) as url, PolarApi(url, "polar_oat_x") as api:
+        with pytest.raises(Unreachable, match="307"):
+            await api.active_subscriptions([shop.YEAR])
 
 
 async def test_a_server_that_is_not_there_is_said(asking: Asking) -> None:

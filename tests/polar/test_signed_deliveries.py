@@ -10,18 +10,15 @@ from typing import Any, Literal
 import aiohttp
 import asyncpg
 import pytest
-from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import webhook
 from polar.inbox import Inbox
-from polar.signature import Signatures
-from reconciler.loop import Reconciler
-from sandbox.ports import LOOPBACK
 from sandbox.postgres import Postgres
 from store.database import Database
 from tests.support import shop
+from tests.support.polar.receiver import receiving
 from tests.support.polar.story import Told, assert_is, granted, said, told
 from tests.support.thoroughness import examples
 from tests.support.waiting import PATIENCE
@@ -103,16 +100,12 @@ class Served:
 @pytest.fixture(scope="module")
 async def served(dsn: str, postgres: Postgres) -> AsyncIterator[Served]:
     timeout = aiohttp.ClientTimeout(total=PATIENCE)
-    async with Database(dsn) as pool, aiohttp.ClientSession(timeout=timeout) as http:
-        reconciler = Reconciler(pool, task_queue="nobody's")
-        inbox = Inbox(pool, shop.PRODUCTS, created=reconciler.hurry)
-        runner = web.AppRunner(webhook.application(pool, Signatures(shop.SECRET), inbox, reconciler))
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, LOOPBACK, 0).start()
-            yield Served(f"http://{LOOPBACK}:{runner.addresses[0][1]}", http, inbox, dsn, postgres)
-        finally:
-            await runner.cleanup()
+    async with (
+        Database(dsn) as pool,
+        aiohttp.ClientSession(timeout=timeout) as http,
+        receiving(pool) as (url, inbox),
+    ):
+        yield Served(url, http, inbox, dsn, postgres)
 
 
 @dataclass

@@ -20,9 +20,9 @@ from api.limits import FailedAuthentications, Network
 from api.live import LiveJobs
 from api.tokens import ServiceToken, SigningKeys, UserTokens
 from messages import DATA_TYPES
-from sandbox.ports import LOOPBACK
 from store.database import Database
 from tests.support import shop
+from tests.support.serving import serving
 from tests.support.shop import Buyer
 
 SECRET = "a-secret-of-the-tests-that-is-long-enough"
@@ -78,7 +78,7 @@ class Api:
 
 
 @asynccontextmanager
-async def serving(
+async def serving_api(
     dsn: str,
     *,
     secret: str | None = SECRET,
@@ -99,13 +99,8 @@ async def serving(
                 database, access, lambda: hurried.append(None), origins=[ORIGIN], more=LiveJobs(database).routes
             ),
         )
-        runner = web.AppRunner(app)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, LOOPBACK, 0).start()
-            yield Api(f"http://{LOOPBACK}:{runner.addresses[0][1]}", http, hurried)
-        finally:
-            await runner.cleanup()
+        async with serving(app) as url:
+            yield Api(url, http, hurried)
 
 
 @dataclass
