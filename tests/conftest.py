@@ -203,6 +203,15 @@ async def database(postgres: Postgres, migrated_template: str, administrator: as
         yield dsn
 
 
+@pytest.fixture(scope="module")
+async def module_database(
+    postgres: Postgres, migrated_template: str, administrator: asyncpg.Connection
+) -> AsyncIterator[str]:
+    """DSN of a migrated database of all tests of a module: one for each costs more. Each begins with `shop.emptied`."""
+    async with _database(postgres, migrated_template, administrator) as dsn:
+        yield dsn
+
+
 @contextlib.asynccontextmanager
 async def _database(postgres: Postgres, template: str, administrator: asyncpg.Connection) -> AsyncIterator[str]:
     name = f"test_{uuid.uuid4().hex[:12]}"

@@ -28,9 +28,8 @@ MIB = 1024 * 1024
 
 
 @pytest.fixture(scope="module")
-async def database(postgres: Postgres, migrated_template: str) -> AsyncIterator[str]:
-    async with shop.database(postgres, migrated_template) as dsn:
-        yield dsn
+def database(module_database: str) -> str:
+    return module_database
 
 
 @pytest.fixture

@@ -5,15 +5,13 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from sandbox.postgres import Postgres
 from tests.support import shop
 from tests.support.api import world
 
 
 @pytest.fixture(scope="module")
-async def database(postgres: Postgres, migrated_template: str) -> AsyncIterator[str]:
-    async with shop.database(postgres, migrated_template) as dsn:
-        yield dsn
+def database(module_database: str) -> str:
+    return module_database
 
 
 @pytest.fixture(scope="module")

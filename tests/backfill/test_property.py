@@ -7,18 +7,14 @@ hundredths of a second (`life.py`), so that many orders of things can be tried. 
     THOROUGH=1 pytest tests/backfill/test_property.py
 """
 
-from collections.abc import AsyncIterator
-
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from sandbox.github.generation import Plan
-from sandbox.postgres import Postgres
 from store.database import Database
 from tests.support.backfill.play import Play, Played
 from tests.support.backfill.rows import all_rows
 from tests.support.backfill.scenario import NAME, Do, Job, Scenario, scenarios
-from tests.support.shop import database as module_database
 from tests.support.shop import emptied
 from tests.support.thoroughness import THOROUGH, examples
 
@@ -51,12 +47,6 @@ COMMON = settings(
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
 )
-
-
-@pytest.fixture(scope="module")
-async def dsn(postgres: Postgres, migrated_template: str) -> AsyncIterator[str]:
-    async with module_database(postgres, migrated_template) as dsn:
-        yield dsn
 
 
 async def play(scenario: Scenario, dsn: str) -> None:
@@ -102,10 +92,10 @@ async def _agrees(it: Play, played: Played, when: str) -> None:
 @pytest.mark.long
 @COMMON
 @given(scenario=scenarios())
-async def test_whatever_happens_postgres_agrees_with_github(scenario: Scenario, dsn: str) -> None:
-    await play(scenario, dsn)
+async def test_whatever_happens_postgres_agrees_with_github(scenario: Scenario, module_database: str) -> None:
+    await play(scenario, module_database)
 
 
 @pytest.mark.parametrize("name", FOUND)
-async def test_what_was_lost_once_is_not_lost_again(name: str, dsn: str) -> None:
-    await play(FOUND[name], dsn)
+async def test_what_was_lost_once_is_not_lost_again(name: str, module_database: str) -> None:
+    await play(FOUND[name], module_database)

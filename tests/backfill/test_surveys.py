@@ -34,13 +34,11 @@ from sandbox.github.faults import (
 from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
 from sandbox.github.world.repositories import Repository
-from sandbox.postgres import Postgres
 from store import job_attempts, surveys
 from store.budgets import PATIENCE
 from store.database import Database
 from tests.support.backfill.reading import TOKEN
 from tests.support.backfill.surveying import Surveying
-from tests.support.shop import database as module_database
 from tests.support.shop import emptied
 from workflows import retries
 
@@ -60,12 +58,6 @@ class After(Effect):
         return reply
 
 
-@pytest.fixture(scope="module")
-async def dsn(postgres: Postgres, migrated_template: str) -> AsyncIterator[str]:
-    async with module_database(postgres, migrated_template) as dsn:
-        yield dsn
-
-
 class Stage:
     """Small repositories, and jobs over them; its clock stands still between."""
 
@@ -81,12 +73,12 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(dsn: str) -> AsyncIterator[Stage]:
-    async with emptied(dsn) as connection:
+async def stage(module_database: str) -> AsyncIterator[Stage]:
+    async with emptied(module_database) as connection:
         await connection.execute("truncate contributors, github_events_cache cascade")
     with ExitStack() as stack:
-        async with Database(dsn, size=4) as database:
-            yield Stage(dsn, database, stack)
+        async with Database(module_database, size=4) as database:
+            yield Stage(module_database, database, stack)
 
 
 def small(name: str, **sizes: Any) -> Plan:
@@ -544,13 +536,15 @@ def lie_about(repositories: Sequence[Small], survey: dict[str, Any]) -> None:
 @settings(max_examples=4, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(repositories=smalls(), pause=st.sampled_from((60, 2 * HOURS)))
 async def test_after_a_job_without_lies_and_changes_every_table_is_the_truth(
-    repositories: list[Small], pause: int, dsn: str
+    repositories: list[Small], pause: int, module_database: str
 ) -> None:
-    async with emptied(dsn) as connection:
+    async with emptied(module_database) as connection:
         await connection.execute("truncate contributors, github_events_cache cascade")
     with ExitStack() as stack:
-        async with Database(dsn, size=4) as database:
-            them = Stage(dsn, database, stack).of(*(each.plan(number) for number, each in enumerate(repositories)))
+        async with Database(module_database, size=4) as database:
+            them = Stage(module_database, database, stack).of(
+                *(each.plan(number) for number, each in enumerate(repositories))
+            )
             world, calm = them.repositories[0].world, True
             for drawn, repository in zip(repositories, them.repositories, strict=True):
                 if drawn.is_empty:

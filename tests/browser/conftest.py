@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
 
+import asyncpg
 import pytest
 from playwright.async_api import Browser, Playwright, async_playwright
 from temporalio.client import Client
@@ -41,6 +42,13 @@ async def browser(playwright: Playwright) -> AsyncIterator[Browser]:
         pytest.skip(error.message)
     yield launched
     await launched.close()
+
+
+@pytest.fixture
+async def host(module_database: str) -> AsyncIterator[asyncpg.Connection]:
+    """The host application's own connection to `module_database`, which is empty when a test begins."""
+    async with shop.emptied(module_database) as connection:
+        yield connection
 
 
 @pytest.fixture(scope="module")

@@ -4,13 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
-import pytest
 from aiohttp import web
 from playwright.async_api import Page, expect
 
 from sandbox.ports import LOOPBACK, free_port
-from sandbox.postgres import Postgres
-from tests.support import shop
 from tests.support.api import world
 from tests.support.browser import jobs, served
 from tests.support.browser.opened import Open
@@ -28,18 +25,6 @@ HOSTS_PAGE = """<!doctype html>
 """
 POLICY = "default-src 'none'; script-src {api}; style-src {api}; connect-src {api}; img-src {api} data:"
 """The host's own: it must say nothing but the component's address."""
-
-
-@pytest.fixture(scope="module")
-async def database(postgres: Postgres, migrated_template: str) -> AsyncIterator[str]:
-    async with shop.database(postgres, migrated_template) as dsn:
-        yield dsn
-
-
-@pytest.fixture
-async def host(database: str) -> AsyncIterator[asyncpg.Connection]:
-    async with shop.emptied(database) as connection:
-        yield connection
 
 
 @asynccontextmanager
@@ -63,13 +48,13 @@ async def hand_over(page: Page, token: str) -> None:
 
 
 async def test_it_works_on_an_origin_that_is_allowed(
-    database: str, host: asyncpg.Connection, open_reader: Open
+    module_database: str, host: asyncpg.Connection, open_reader: Open
 ) -> None:
     made = await world.tenant(host, "acme/rocket", "acme/moon")
     await jobs.write(host, made.workspace_id, "in_progress", {"acme/rocket": GOING, "acme/moon": DONE})
     port = free_port()
     async with (
-        served.serving(database, f"http://{LOOPBACK}:{port}") as site,
+        served.serving(module_database, f"http://{LOOPBACK}:{port}") as site,
         hosts_page(made.workspace_id, site.url, port) as address,
     ):
         reader = await open_reader()
@@ -87,11 +72,11 @@ async def test_it_works_on_an_origin_that_is_allowed(
 
 
 async def test_it_fails_so_that_one_sees_it_on_an_origin_that_is_not_allowed(
-    database: str, host: asyncpg.Connection, open_reader: Open
+    module_database: str, host: asyncpg.Connection, open_reader: Open
 ) -> None:
     made = await world.tenant(host, "acme/rocket")
     async with (
-        served.serving(database, "https://app.example.com") as site,
+        served.serving(module_database, "https://app.example.com") as site,
         hosts_page(made.workspace_id, site.url, free_port()) as address,
     ):
         reader = await open_reader()

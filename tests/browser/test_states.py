@@ -12,8 +12,6 @@ import pytest
 from playwright.async_api import Browser, Route, expect
 
 from messages import Failure, Waiting
-from sandbox.postgres import Postgres
-from tests.support import shop
 from tests.support.api import world
 from tests.support.browser import jobs, served
 from tests.support.browser.jobs import Part
@@ -98,20 +96,8 @@ STATES = {
 
 
 @pytest.fixture(scope="module")
-async def database(postgres: Postgres, migrated_template: str) -> AsyncIterator[str]:
-    async with shop.database(postgres, migrated_template) as dsn:
-        yield dsn
-
-
-@pytest.fixture
-async def host(database: str) -> AsyncIterator[asyncpg.Connection]:
-    async with shop.emptied(database) as connection:
-        yield connection
-
-
-@pytest.fixture(scope="module")
-async def site(browser: Browser, database: str) -> AsyncIterator[Served]:  # noqa: ARG001 (without one nothing is served)
-    async with served.serving(database) as site:
+async def site(browser: Browser, module_database: str) -> AsyncIterator[Served]:  # noqa: ARG001 (without one nothing is served)
+    async with served.serving(module_database) as site:
         yield site
 
 

@@ -13,7 +13,6 @@ from cli import program
 from messages import workspace_workflow_id
 from sandbox.polar import PolarServer
 from sandbox.ports import LOOPBACK
-from sandbox.postgres import Postgres
 from tests.support import shop
 from tests.support.listener import heard, listening
 
@@ -50,9 +49,8 @@ class Operator:
 
 
 @pytest.fixture(scope="module")
-async def database(postgres: Postgres, migrated_template: str) -> AsyncIterator[str]:
-    async with shop.database(postgres, migrated_template) as dsn:
-        yield dsn
+def database(module_database: str) -> str:
+    return module_database
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import pytest
 from cli import program
 from sandbox.embeddings import EmbeddingServer, Model, out_of_quota, rate_limited
 from sandbox.ports import LOOPBACK
-from sandbox.postgres import Postgres
 from schema.migrate import migrate
 from store import embeddings as store
 from store.database import Database
@@ -83,9 +82,8 @@ async def thread(
 
 
 @pytest.fixture(scope="module")
-async def database(postgres: Postgres, migrated_template: str) -> AsyncIterator[str]:
-    async with shop.database(postgres, migrated_template) as dsn:
-        yield dsn
+def database(module_database: str) -> str:
+    return module_database
 
 
 @pytest.fixture

@@ -40,9 +40,8 @@ def of(samples: Samples, name: str, **labels: str) -> float | None:
 
 
 @pytest.fixture(scope="module")
-async def database(postgres: Postgres, migrated_template: str) -> AsyncIterator[str]:
-    async with shop.database(postgres, migrated_template) as dsn:
-        yield dsn
+def database(module_database: str) -> str:
+    return module_database
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,6 @@ import pytest
 from messages import (
     RepositoryRef,
 )
-from sandbox.postgres import Postgres
 from store.database import Database
 from tests.support import shop
 from tests.support.notify.mailbox import MailServer
@@ -16,15 +15,9 @@ from tests.support.notify.receiver import Receiver
 from tests.support.notify.world import World
 
 
-@pytest.fixture(scope="module")
-async def notify_database(postgres: Postgres, migrated_template: str) -> AsyncIterator[str]:
-    async with shop.database(postgres, migrated_template) as dsn:
-        yield dsn
-
-
 @pytest.fixture
-async def world(notify_database: str) -> AsyncIterator[World]:
-    async with Database(notify_database, size=6) as database, shop.emptied(notify_database) as host:
+async def world(module_database: str) -> AsyncIterator[World]:
+    async with Database(module_database, size=6) as database, shop.emptied(module_database) as host:
         owner = await shop.buyer(host)
         await host.execute("update app_users set email = $1", ADDRESS)
         workspace_id = await shop.workspace(host, owner, "octo/a", "octo/b", slug="acme")
@@ -38,7 +31,7 @@ async def world(notify_database: str) -> AsyncIterator[World]:
             RepositoryRef(repository_id=row["id"], github_id=row["github_id"], full_name=row["full_name"])
             for row in rows
         ]
-        yield World(notify_database, database, host, workspace_id, repositories)
+        yield World(module_database, database, host, workspace_id, repositories)
 
 
 @pytest.fixture

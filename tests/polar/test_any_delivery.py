@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from polar.inbox import Inbox
-from sandbox.postgres import Postgres
 from store.database import Database
 from tests.support import shop
 from tests.support.polar.receiver import receiving
@@ -105,11 +104,10 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-async def served(postgres: Postgres, migrated_template: str) -> AsyncIterator[Served]:
+async def served(module_database: str) -> AsyncIterator[Served]:
     async with (
-        shop.database(postgres, migrated_template) as dsn,
-        Database(dsn) as pool,
-        shop.connected(dsn) as connection,
+        Database(module_database) as pool,
+        shop.connected(module_database) as connection,
     ):
         buyer = await shop.buyer(connection)
         await shop.workspace(connection, buyer, "octo/hello")

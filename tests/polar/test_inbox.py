@@ -21,21 +21,15 @@ from tests.support.waiting import PATIENCE, eventually
 AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-async def database(postgres: Postgres, migrated_template: str) -> AsyncIterator[str]:
-    async with shop.database(postgres, migrated_template) as dsn:
-        yield dsn
-
-
 @pytest.fixture
-async def host(database: str) -> AsyncIterator[asyncpg.Connection]:
-    async with shop.emptied(database) as connection:
+async def host(module_database: str) -> AsyncIterator[asyncpg.Connection]:
+    async with shop.emptied(module_database) as connection:
         yield connection
 
 
 @pytest.fixture
-async def inbox(database: str) -> AsyncIterator[Inbox]:
-    async with Database(database) as pool:
+async def inbox(module_database: str) -> AsyncIterator[Inbox]:
+    async with Database(module_database) as pool:
         yield Inbox(pool, shop.PRODUCTS, created=lambda: None)
 
 
@@ -114,7 +108,7 @@ async def test_the_base_subscription_and_every_tier_stay_as_they_were(host: asyn
 
 
 async def test_ten_events_of_one_purchase_at_once_make_one_job_a_workspace(
-    database: str, host: asyncpg.Connection
+    module_database: str, host: asyncpg.Connection
 ) -> None:
     buyer = await shop.buyer(host)
     for _ in range(3):
@@ -124,7 +118,7 @@ async def test_ten_events_of_one_purchase_at_once_make_one_job_a_workspace(
         shop.event(f"subscription.{kind}", buyer=buyer, at=AT + timedelta(milliseconds=number))
         for number, kind in enumerate(kinds)
     ]
-    async with Database(database, size=len(events)) as pool:
+    async with Database(module_database, size=len(events)) as pool:
         inbox = Inbox(pool, shop.PRODUCTS, created=lambda: None)
         ready = asyncio.Barrier(len(events))
 
@@ -154,11 +148,11 @@ async def test_a_renewal_moves_the_period_and_starts_nothing(host: asyncpg.Conne
     assert await host.fetchval("select count(*) from workspace_backfill_jobs") == 1
 
 
-async def test_new_jobs_are_announced(database: str, host: asyncpg.Connection) -> None:
+async def test_new_jobs_are_announced(module_database: str, host: asyncpg.Connection) -> None:
     buyer = await shop.buyer(host)
     await shop.workspace(host, buyer, "octo/a")
     announced = []
-    async with Database(database) as pool:
+    async with Database(module_database) as pool:
         inbox = Inbox(pool, shop.PRODUCTS, created=lambda: announced.append(1))
         for _ in range(3):
             await shop.deliver(host, shop.event(buyer=buyer))
@@ -257,10 +251,10 @@ async def test_an_addon_whose_subscription_turns_to_another_product_is_inactive(
 
 
 async def test_a_product_missing_from_the_setting_keeps_what_was_bought(
-    database: str, host: asyncpg.Connection
+    module_database: str, host: asyncpg.Connection
 ) -> None:
     buyer = await shop.buyer(host)
-    async with Database(database) as pool:
+    async with Database(module_database) as pool:
         await shop.deliver(host, shop.event(buyer=buyer, at=AT))
         await finish_all(Inbox(pool, shop.PRODUCTS, created=lambda: None))
         await shop.deliver(host, shop.event(buyer=buyer, at=AT + timedelta(days=30)))
@@ -323,14 +317,14 @@ class TestTheBuyer:
         assert await host.fetchval("select subscription_id from subscription_addons") is None
 
     async def test_without_a_workspace_the_addon_is_recorded_and_a_workspace_made_later_is_backfilled(
-        self, database: str, host: asyncpg.Connection, inbox: Inbox
+        self, module_database: str, host: asyncpg.Connection, inbox: Inbox
     ) -> None:
         buyer = await shop.buyer(host)
         assert await self.owner_of(host, inbox, shop.event(buyer=buyer, at=AT)) == buyer.auth_user_id
         assert await host.fetchval("select count(*) from webhook_deliveries where processed_at is null") == 0
         assert await host.fetchval("select count(*) from workspace_backfill_jobs") == 0
         await shop.workspace(host, buyer, "octo/a")
-        async with Database(database) as pool, pool.transaction() as connection:
+        async with Database(module_database) as pool, pool.transaction() as connection:
             await purchases.follow(connection, AT)
         assert await host.fetchval("select count(*) from workspace_backfill_jobs") == 1
 
@@ -437,10 +431,10 @@ class TestDeliveries:
         assert await host.fetchval("select metadata ->> 'polar_status' from subscription_addons") == "canceled"
 
     async def test_a_delivery_that_another_process_has_taken_is_left_to_it(
-        self, database: str, host: asyncpg.Connection, inbox: Inbox
+        self, module_database: str, host: asyncpg.Connection, inbox: Inbox
     ) -> None:
         await shop.deliver(host, shop.event(), shop.event())
-        async with shop.connected(database) as other:
+        async with shop.connected(module_database) as other:
             await other.execute("begin; select 1 from webhook_deliveries for update")
             assert not await asyncio.wait_for(inbox.finish_one(), PATIENCE)
         assert await inbox.finish_one()
@@ -455,12 +449,12 @@ class TestDeliveries:
         await asyncio.wait_for(working, PATIENCE)
 
     async def test_an_inbox_outlives_its_postgres(
-        self, database: str, postgres: Postgres, host: asyncpg.Connection, inbox: Inbox
+        self, module_database: str, postgres: Postgres, host: asyncpg.Connection, inbox: Inbox
     ) -> None:
         stop = asyncio.Event()
         working = asyncio.create_task(inbox.run(stop))
         await asyncio.sleep(0.1)
-        name = database.rpartition("/")[2]
+        name = module_database.rpartition("/")[2]
         async with shop.connected(postgres.url()) as administrator:
             await shop.deliver(host, {"type": "order.paid"})
             await administrator.execute(f'alter database "{name}" allow_connections false')
@@ -470,7 +464,7 @@ class TestDeliveries:
             await asyncio.sleep(1.2)
             assert not working.done()
             await administrator.execute(f'alter database "{name}" allow_connections true')
-        async with shop.connected(database) as again:
+        async with shop.connected(module_database) as again:
             await eventually(lambda: again.fetchval("select processed_at from webhook_deliveries"))
         stop.set()
         await asyncio.wait_for(working, PATIENCE)

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from polar.addon_life import Known
 from polar.purchases import Recorded
-from sandbox.postgres import Postgres
 from store import job_requests
 from store.database import Database
 from tests.support import shop
@@ -22,20 +21,14 @@ BASE = ["subscriptions", "app_users", "(select id, tier, settings, is_active fro
 
 
 @pytest.fixture(scope="module")
-async def dsn(postgres: Postgres, migrated_template: str) -> AsyncIterator[str]:
-    async with shop.database(postgres, migrated_template) as dsn:
-        yield dsn
-
-
-@pytest.fixture(scope="module")
-async def pool(dsn: str) -> AsyncIterator[Database]:
-    async with Database(dsn) as pool:
+async def pool(module_database: str) -> AsyncIterator[Database]:
+    async with Database(module_database) as pool:
         yield pool
 
 
 @pytest.fixture
-async def buys(dsn: str, pool: Database) -> AsyncIterator[Shop]:
-    async with shop.emptied(dsn) as host:
+async def buys(module_database: str, pool: Database) -> AsyncIterator[Shop]:
+    async with shop.emptied(module_database) as host:
         yield await opened(pool, host)
 
 
@@ -314,12 +307,12 @@ Between = Literal["nothing", "begin", "stop", "hand away", "hand back"]
     story=st.lists(told(), min_size=1, max_size=7),
 )
 async def test_in_any_order_doubled_and_late_the_tables_are_what_the_events_say(
-    dsn: str, pool: Database, data: st.DataObject, story: list[Told]
+    module_database: str, pool: Database, data: st.DataObject, story: list[Told]
 ) -> None:
     again = data.draw(st.lists(st.sampled_from(story), max_size=3), label="again")
     arrives = data.draw(st.permutations(story + again), label="arrives")
     between: st.SearchStrategy[Between] = st.sampled_from(["nothing", "begin", "stop", "hand away", "hand back"])
-    async with shop.emptied(dsn) as host:
+    async with shop.emptied(module_database) as host:
         buys = await opened(pool, host)
         stranger = await shop.buyer(host)
         base, tables = await shop.checksum(host, BASE[:2]), list[Told]()

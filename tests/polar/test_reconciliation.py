@@ -15,7 +15,6 @@ from polar.api import PolarApi
 from polar.inbox import Inbox
 from polar.reconciliation import Report, reconcile
 from sandbox.polar import Event, PolarServer
-from sandbox.postgres import Postgres
 from store.database import Database
 from tests.support import shop
 
@@ -105,17 +104,11 @@ class Merchant:
         return [[dict(row) for row in await self.host.fetch(query)] for query in queries]
 
 
-@pytest.fixture(scope="module")
-async def dsn(postgres: Postgres, migrated_template: str) -> AsyncIterator[str]:
-    async with shop.database(postgres, migrated_template) as dsn:
-        yield dsn
-
-
 @pytest.fixture
-async def merchant(dsn: str) -> AsyncIterator[Merchant]:
+async def merchant(module_database: str) -> AsyncIterator[Merchant]:
     async with (
-        Database(dsn) as pool,
-        shop.emptied(dsn) as host,
+        Database(module_database) as pool,
+        shop.emptied(module_database) as host,
         PolarServer() as polar,
         PolarApi(polar.url, polar.token) as api,
     ):
@@ -181,12 +174,14 @@ async def a_week(merchant: Merchant, *, lost: bool) -> None:
         await purchases.follow(connection, datetime.now(UTC))
 
 
-async def test_after_a_week_of_lost_webhooks_everything_is_as_it_would_have_been(merchant: Merchant, dsn: str) -> None:
+async def test_after_a_week_of_lost_webhooks_everything_is_as_it_would_have_been(
+    merchant: Merchant, module_database: str
+) -> None:
     await a_week(merchant, lost=False)
     expected = await merchant.tables()
     assert not (await merchant.reconcile()).differences
     merchant.polar.subscriptions.clear()
-    async with shop.emptied(dsn):
+    async with shop.emptied(module_database):
         await a_week(merchant, lost=True)
         lost = await merchant.tables()
         assert lost != expected

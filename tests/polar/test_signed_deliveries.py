@@ -56,12 +56,6 @@ ANSWERS: dict[Kind, int] = {
 NOTHING = {"type": "benefit_grant.created", "data": {"id": "one", "status": "active"}}
 
 
-@pytest.fixture(scope="module")
-async def dsn(postgres: Postgres, migrated_template: str) -> AsyncIterator[str]:
-    async with shop.database(postgres, migrated_template) as dsn:
-        yield dsn
-
-
 @dataclass
 class Served:
     """The application as `webhook.py` has it; Temporal is away all the time."""
@@ -98,14 +92,14 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-async def served(dsn: str, postgres: Postgres) -> AsyncIterator[Served]:
+async def served(module_database: str, postgres: Postgres) -> AsyncIterator[Served]:
     timeout = aiohttp.ClientTimeout(total=PATIENCE)
     async with (
-        Database(dsn) as pool,
+        Database(module_database) as pool,
         aiohttp.ClientSession(timeout=timeout) as http,
         receiving(pool) as (url, inbox),
     ):
-        yield Served(url, http, inbox, dsn, postgres)
+        yield Served(url, http, inbox, module_database, postgres)
 
 
 @dataclass
@@ -189,9 +183,9 @@ STEPS = st.lists(st.tuples(KINDS, told(), st.integers(0, 9)), min_size=1, max_si
 @settings(max_examples=examples(5, 100), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 async def test_whatever_is_sent_the_tables_are_what_polars_own_events_say(
-    dsn: str, served: Served, steps: list[tuple[Kind, Told, int]]
+    module_database: str, served: Served, steps: list[tuple[Kind, Told, int]]
 ) -> None:
-    async with shop.emptied(dsn) as host:
+    async with shop.emptied(module_database) as host:
         buyer = await shop.buyer(host)
         workspaces = [await shop.workspace(host, buyer, f"octo/{keeps}", keeps=keeps) for keeps in (30, 400)]
         ledger, base = Ledger(buyer), await shop.checksum(host, ["subscriptions", "app_users"])

@@ -24,7 +24,6 @@ from reconciler.lives import describe
 from reconciler.loop import Reconciler
 from reconciler.telling import signal
 from sandbox.ports import LOOPBACK
-from sandbox.postgres import Postgres
 from sandbox.temporal import Temporal
 from store import addon_jobs, job_requests, job_signals, job_views
 from store.database import Database
@@ -93,15 +92,9 @@ class World:
         return dict(job)
 
 
-@pytest.fixture(scope="module")
-async def database(postgres: Postgres, migrated_template: str) -> AsyncIterator[str]:
-    async with shop.database(postgres, migrated_template) as dsn:
-        yield dsn
-
-
 @pytest.fixture
-async def world(database: str, temporal_client: Client, listened_queue: str) -> AsyncIterator[World]:
-    async with Database(database) as pool, shop.emptied(database) as host:
+async def world(module_database: str, temporal_client: Client, listened_queue: str) -> AsyncIterator[World]:
+    async with Database(module_database) as pool, shop.emptied(module_database) as host:
         workspace_id = await shop.workspace(host, await shop.buyer(host), "octo/a", "octo/b")
         reconciler = Reconciler(pool, task_queue=listened_queue, client=temporal_client)
         yield World(pool, host, temporal_client, reconciler, workspace_id, listened_queue)

@@ -23,7 +23,6 @@ from temporalio.client import (
 import reconciler.loop as ours
 from messages import DATA_TYPES
 from reconciler.loop import Reconciler
-from sandbox.postgres import Postgres
 from store import addon_jobs, job_estimates, job_views, samples
 from store.database import Connection, Database
 from tests.support import shop
@@ -31,18 +30,6 @@ from tests.support.listener import listening
 from tests.support.store.jobs import job
 
 STEP = 10
-
-
-@pytest.fixture(scope="module")
-async def dsn(postgres: Postgres, migrated_template: str) -> AsyncIterator[str]:
-    async with shop.database(postgres, migrated_template) as dsn:
-        yield dsn
-
-
-@pytest.fixture
-async def host(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    async with shop.emptied(dsn) as host:
-        yield host
 
 
 @contextmanager
@@ -105,27 +92,27 @@ async def rows_read(dsn: str, client: Client, task_queue: str, job_id: str, *, t
 
 
 async def test_a_second_reads_about_as_many_rows_of_a_thousand_repositories_as_of_ten(
-    dsn: str, temporal_client: Client, task_queue: str, monkeypatch: pytest.MonkeyPatch
+    module_database: str, temporal_client: Client, task_queue: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ours, "FOLLOWED", timedelta(0))
     most = {}
     for repositories in (STEP, 1_000):
         # Among the rows of another job, without which Postgres would read small tables whole.
-        async with shop.emptied(dsn) as host:
+        async with shop.emptied(module_database) as host:
             await job(host, 1_500, owner="acme", status="completed")
             job_id = await job(host, repositories)
             with steps_of(STEP):
-                turns = await rows_read(dsn, temporal_client, task_queue, job_id, turns=4)
+                turns = await rows_read(module_database, temporal_client, task_queue, job_id, turns=4)
                 most[repositories] = max(turns, key=Counter.total)
     # A plan may change as statistics do; what grows with the job would read a hundred times as many.
     assert most[1_000].total() < 2 * most[STEP].total(), most
 
 
 async def test_a_job_that_is_counted_in_steps_has_the_estimate_of_one_that_is_counted_whole(
-    dsn: str, host: asyncpg.Connection
+    module_database: str, host: asyncpg.Connection
 ) -> None:
     job_id = await job(host, 25)
-    async with Database(dsn) as database:
+    async with Database(module_database) as database:
         seen = []
         for step, turns in ((10, 3), (100, 1)):
             with steps_of(step):
@@ -147,9 +134,9 @@ async def test_a_job_that_is_counted_in_steps_has_the_estimate_of_one_that_is_co
     assert await host.fetchval("select count(*) from backfill_tallies") == 0
 
 
-async def test_a_retry_is_counted_from_its_beginning(dsn: str, host: asyncpg.Connection) -> None:
+async def test_a_retry_is_counted_from_its_beginning(module_database: str, host: asyncpg.Connection) -> None:
     job_id = await job(host, 15)
-    async with Database(dsn) as database:
+    async with Database(module_database) as database:
         with steps_of(STEP):
             async with database.transaction() as connection:
                 await job_estimates.estimate(connection)
@@ -163,7 +150,7 @@ async def test_a_retry_is_counted_from_its_beginning(dsn: str, host: asyncpg.Con
 
 
 async def test_what_was_added_to_a_workspace_is_found_in_steps_and_gets_one_job(
-    dsn: str, host: asyncpg.Connection
+    module_database: str, host: asyncpg.Connection
 ) -> None:
     await job(host, 25)
     await host.execute(
@@ -172,7 +159,7 @@ async def test_what_was_added_to_a_workspace_is_found_in_steps_and_gets_one_job(
     )
     created: list[str] = []
     after, looks = None, 0
-    async with Database(dsn) as database:
+    async with Database(module_database) as database:
         with steps_of(STEP):
             while after is not None or not looks:
                 async with database.transaction() as connection:
@@ -227,7 +214,7 @@ class _Asking(OutboundInterceptor):
 
 
 async def test_no_transaction_is_open_while_temporal_is_asked(
-    dsn: str, host: asyncpg.Connection, temporal_client: Client, monkeypatch: pytest.MonkeyPatch
+    module_database: str, host: asyncpg.Connection, temporal_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ours, "QUIET", timedelta(0))
     await job(host, 2)
@@ -241,7 +228,7 @@ async def test_no_transaction_is_open_while_temporal_is_asked(
     looking = Looking(host)
     config = temporal_client.config()
     config["interceptors"] = [looking]
-    async with Database(dsn) as database:
+    async with Database(module_database) as database:
         reconciler = Reconciler(database, task_queue=f"nobody-{uuid.uuid4().hex}", client=Client(**config))
         await reconciler.reconcile()
         await host.execute(

@@ -11,7 +11,6 @@ import pytest
 from errors import BadInput, Conflict
 from messages import DATA_TYPES, Failure, Pace
 from progress.views import JobView
-from sandbox.postgres import Postgres
 from store import (
     addon_jobs,
     job_attempts,
@@ -145,15 +144,9 @@ class World:
             return await job_pauses.changes(connection)
 
 
-@pytest.fixture(scope="module")
-async def database(postgres: Postgres, migrated_template: str) -> AsyncIterator[str]:
-    async with shop.database(postgres, migrated_template) as dsn:
-        yield dsn
-
-
 @pytest.fixture
-async def world(database: str) -> AsyncIterator[World]:
-    async with Database(database) as pool, shop.emptied(database) as host:
+async def world(module_database: str) -> AsyncIterator[World]:
+    async with Database(module_database) as pool, shop.emptied(module_database) as host:
         buyer = await shop.buyer(host)
         world = World(pool, host, buyer, await shop.workspace(host, buyer, "octo/a", "octo/b"))
         await host.execute(

@@ -12,7 +12,6 @@ from messages import Waiting
 from progress import chart, pace, totals
 from progress.pace import Mark
 from progress.views import JobState
-from sandbox.postgres import Postgres
 from store import job_timeline, job_waits, samples
 from store.database import Connection, Database
 from tests.support import shop
@@ -22,8 +21,8 @@ from tests.support.progress.jobs import NOW, part, repository
 
 
 @pytest.fixture(scope="module")
-async def pool(postgres: Postgres, migrated_template: str) -> AsyncIterator[Database]:
-    async with shop.database(postgres, migrated_template) as dsn, Database(dsn) as pool:
+async def pool(module_database: str) -> AsyncIterator[Database]:
+    async with Database(module_database) as pool:
         yield pool
 
 

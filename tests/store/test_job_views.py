@@ -1,15 +1,11 @@
 """A job that was read before is read again by its changes alone, and looks as if all of it had been read."""
 
-from collections.abc import AsyncIterator
-
 import asyncpg
 import pytest
 
-from sandbox.postgres import Postgres
 from store import job_views
 from store.database import Database
 from store.job_views import Known
-from tests.support import shop
 from tests.support.store.jobs import job
 
 CHANGES = {
@@ -30,24 +26,12 @@ CHANGES = {
 }
 
 
-@pytest.fixture(scope="module")
-async def dsn(postgres: Postgres, migrated_template: str) -> AsyncIterator[str]:
-    async with shop.database(postgres, migrated_template) as dsn:
-        yield dsn
-
-
-@pytest.fixture
-async def host(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    async with shop.emptied(dsn) as host:
-        yield host
-
-
 @pytest.mark.parametrize("change", CHANGES)
 async def test_after_a_change_a_known_job_looks_as_if_all_of_it_was_read(
-    host: asyncpg.Connection, dsn: str, change: str
+    host: asyncpg.Connection, module_database: str, change: str
 ) -> None:
     job_id, known = await job(host, 12), Known()
-    async with Database(dsn, size=1) as database:
+    async with Database(module_database, size=1) as database:
         for statement in ("select 1", CHANGES[change], CHANGES[change]):
             await host.execute(statement)
             async with database.transaction() as connection:
@@ -60,10 +44,10 @@ async def test_after_a_change_a_known_job_looks_as_if_all_of_it_was_read(
 
 
 async def test_of_a_known_job_only_the_repository_that_changed_is_made_again(
-    host: asyncpg.Connection, dsn: str
+    host: asyncpg.Connection, module_database: str
 ) -> None:
     job_id, known = await job(host, 12), Known()
-    async with Database(dsn, size=1) as database:
+    async with Database(module_database, size=1) as database:
         async with database.transaction() as connection:
             first = await job_views.look(connection, job_id, known)
         await host.execute(CHANGES["a page"])

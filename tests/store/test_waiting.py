@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from messages import LEGS, Leg, Pace, RepositoryOutcome, RepositoryRef, RepositoryTransition, Waiting
-from sandbox.postgres import Postgres
 from store import job_requests, job_start, sweeps, transitions, waiting
 from store.database import Database
 from store.sweeps import Sweep
@@ -105,19 +104,13 @@ class Job:
             await transitions.record(connection, change)
 
 
-@pytest.fixture(scope="module")
-async def dsn(postgres: Postgres, migrated_template: str) -> AsyncIterator[str]:
-    async with shop.database(postgres, migrated_template) as dsn:
-        yield dsn
-
-
 MakeJobs = Callable[[int], Awaitable[list[Job]]]
 
 
 @pytest.fixture
-async def make_jobs(dsn: str) -> AsyncIterator[MakeJobs]:
+async def make_jobs(module_database: str) -> AsyncIterator[MakeJobs]:
     """So many jobs in progress, each of a workspace of its own, on one new repository."""
-    async with Database(dsn) as database, shop.connected(dsn) as host:
+    async with Database(module_database) as database, shop.connected(module_database) as host:
 
         async def make(count: int) -> list[Job]:
             name = f"o/{next(NUMBERS)}"

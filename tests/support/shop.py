@@ -57,8 +57,8 @@ class Buyer:
 
 @asynccontextmanager
 async def database(postgres: Postgres, template: str) -> AsyncIterator[str]:
-    """Yields the DSN of a migrated database for all tests of a module. That is faster than a database for each test,
-    and each test has to begin with `emptied`.
+    """Yields the DSN of a new database, a copy of `template`; drops it at the end. A module whose tests can share one
+    takes the fixture `module_database`.
     """
     name = f"test_{uuid.uuid4().hex[:12]}"
     dsn = await postgres.create_database(name, template)
