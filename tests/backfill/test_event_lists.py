@@ -404,8 +404,8 @@ async def test_forks_that_are_counted_and_never_shown_are_noted(make_feed: MakeF
 # --- What GitHub did not show is read by the next sweep, however soon and however long the list
 
 
-@pytest.fixture(params=[True, False], ids=["whole", "by pages"])
-def whole(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+@pytest.fixture(params=[True, False], ids=["read whole again", "by pages"])
+def is_short(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Whether a list that was not shown whole is short enough to be read whole again."""
     if not request.param:
         monkeypatch.setattr(inheritance, "SHORT", 100)
@@ -420,7 +420,7 @@ def moments_later(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("soon", [True, False], ids=["soon", "later"])
 @pytest.mark.parametrize("connection", ["stargazers", "forks"])
 async def test_a_tenth_that_is_hidden_all_over_a_long_list_is_stored_once_it_is_shown(
-    connection: str, soon: bool, whole: bool, make_feed: MakeFeed, monkeypatch: pytest.MonkeyPatch
+    connection: str, soon: bool, is_short: bool, make_feed: MakeFeed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if soon:
         moments_later(monkeypatch)
@@ -443,14 +443,14 @@ async def test_a_tenth_that_is_hidden_all_over_a_long_list_is_stored_once_it_is_
     assert await feed.notes() == {}
     await feed.agrees()
     # The four pages; where a star has come since, one more to reach what it moved.
-    assert len(feed.asked(operation)) - asked <= (4 if whole else 5)
+    assert len(feed.asked(operation)) - asked <= (4 if is_short else 5)
 
 
 @pytest.mark.parametrize("soon", [True, False], ids=["soon", "later"])
 @pytest.mark.parametrize("blank", [True, False], ids=["blank", "full"])
 @pytest.mark.parametrize("connection", ["stargazers", "forks"])
 async def test_a_list_that_ended_too_early_is_read_on_by_the_next_sweep(
-    connection: str, blank: bool, soon: bool, whole: bool, make_feed: MakeFeed, monkeypatch: pytest.MonkeyPatch
+    connection: str, blank: bool, soon: bool, is_short: bool, make_feed: MakeFeed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if soon:
         moments_later(monkeypatch)
@@ -476,7 +476,7 @@ async def test_a_list_that_ended_too_early_is_read_on_by_the_next_sweep(
     await feed.completed()
     assert await feed.notes() == {}
     await feed.agrees()
-    assert len(feed.asked(operation)) - asked <= (4 if whole else 3 + (not soon))
+    assert len(feed.asked(operation)) - asked <= (4 if is_short else 3 + (not soon))
 
 
 @pytest.mark.parametrize("soon", [True, False], ids=["soon", "later"])
