@@ -130,7 +130,6 @@ class Open:
     status: JobStatus
     attempt: int
     first_run_id: str | None
-    cancel_requested: bool
 
 
 async def take_comparison_lease(connection: Connection, lasts: timedelta) -> datetime | None:
@@ -164,8 +163,7 @@ async def heard_and_open(connection: Connection, *, quiet: timedelta) -> list[Op
     """Returns jobs in progress, and pending jobs of which Temporal heard at least `quiet` ago."""
     rows = await connection.fetch(
         """
-        select id, workspace_id, status, attempt, metadata ->> 'first_run_id' as first_run_id,
-               metadata ? 'cancel_requested_at' as cancel_requested
+        select id, workspace_id, status, attempt, metadata ->> 'first_run_id' as first_run_id
         from workspace_backfill_jobs
         where status = 'in_progress' or (status = 'pending' and signaled_at <= now() - $1::interval)
         order by workspace_id, created_at
@@ -179,7 +177,6 @@ async def heard_and_open(connection: Connection, *, quiet: timedelta) -> list[Op
             status=row["status"],
             attempt=row["attempt"],
             first_run_id=row["first_run_id"],
-            cancel_requested=row["cancel_requested"],
         )
         for row in rows
     ]
@@ -207,13 +204,16 @@ async def abandon(connection: Connection, job: Open, reason: Failure) -> JobStat
     Returns the status. If the job has changed since it was read, it changes nothing and returns None, because the
     workflow may have written the end itself.
     """
-    unchanged = await connection.fetchval(
-        "select true from workspace_backfill_jobs where id = $1 and status = 'in_progress' and attempt = $2 for update",
+    unchanged = await connection.fetchrow(
+        """
+        select metadata ? 'cancel_requested_at' as cancel_requested
+        from workspace_backfill_jobs where id = $1 and status = 'in_progress' and attempt = $2 for update
+        """,
         job.job_id,
         job.attempt,
     )
-    if not unchanged:
+    if unchanged is None:
         return None
-    status: JobStatus = "canceled" if job.cancel_requested else "failed"
+    status: JobStatus = "canceled" if unchanged["cancel_requested"] else "failed"
     await end(connection, job.job_id, status=status, reason=reason)
     return status

@@ -120,7 +120,7 @@ async def test_the_batch_of_a_restore_ends_backfills_and_nothing_else(
 
 @pytest.mark.parametrize("end", ENDS)
 def test_a_job_that_lost_its_workflow_is_found_after_a_restore(end: str) -> None:
-    job = Open("job", "workspace", "in_progress", 0, None, cancel_requested=False)
+    job = Open("job", "workspace", "in_progress", 0, None)
     message = _reason(job, Life(first_run_id=None, end=end)).message
     [pattern] = [each for text in statements() for each in re.findall(r"error_message like '%(.+)%'", text)]
     assert pattern in message

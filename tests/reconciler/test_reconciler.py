@@ -339,6 +339,19 @@ class TestOrphans:
             assert await job_signals.abandon(connection, seen, REASON) is None
             assert await job_signals.forget(connection, replace(seen, status="pending")) is False
 
+    async def test_a_cancellation_that_came_after_the_look_counts(self, world: World) -> None:
+        job_id = await world.job()
+        await world.reconciler.reconcile()
+        await world.begin(job_id)
+        async with world.database.transaction() as connection:
+            [seen] = await job_signals.heard_and_open(connection, quiet=timedelta(0))
+        await world.host.execute(
+            "update workspace_backfill_jobs set metadata = metadata || jsonb_build_object('cancel_requested_at', now())"
+        )
+        async with world.database.transaction() as connection:
+            assert await job_signals.abandon(connection, seen, REASON) == "canceled"
+        assert (await world.look(job_id))["status"] == "canceled"
+
     async def test_a_job_that_began_meanwhile_was_heard(self, world: World) -> None:
         job_id = await world.job()
         await world.reconciler.reconcile()
