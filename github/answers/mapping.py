@@ -128,33 +128,38 @@ class _Record:
         self._plain = [name for name, hint in hints.items() if _alternatives(hint) <= _PLAIN]
         self._checks = {name: _check_of(hint) for name, hint in hints.items()}
         self._others = [name for name in hints if name not in self._plain]
-        self._bounded = [
-            place for place, name in enumerate(self._plain) if _alternatives(hints[name]) & {int, datetime}
-        ]
         self._values = _getter(self._plain)
-        self._right: set[tuple[type, ...]] = set()
+        self._right: dict[tuple[type, ...], tuple[list[int], list[int]]] = {}
+        """Types that were right, each with the places of its numbers and of its moments: those have bounds, too."""
 
     def __call__(self, value: Any) -> bool:
         if not isinstance(value, self._kind):
             return False
         values = self._values(value)
         types = tuple(map(type, values))
-        if types not in self._right:
+        bounded = self._right.get(types)
+        if bounded is None:
             self._verify(value, self._plain)
-            self._right.add(types)
-        for place in self._bounded:
-            field = values[place]
-            if (type(field) is int and not -LARGEST <= field < LARGEST) or (
-                isinstance(field, datetime) and field.tzinfo is None
-            ):
+            bounded = self._right[types] = (_places(types, int), _places(types, datetime))
+        numbers, moments = bounded
+        for place in numbers:
+            if not -LARGEST <= values[place] < LARGEST:
                 self._verify(value, [self._plain[place]])
-        self._verify(value, self._others)
+        for place in moments:
+            if values[place].tzinfo is None:
+                self._verify(value, [self._plain[place]])
+        if self._others:
+            self._verify(value, self._others)
         return True
 
     def _verify(self, value: Any, names: Sequence[str]) -> None:
         for name in names:
             if not self._checks[name](field := getattr(value, name)):
                 raise TypeError(f"{name} of {self._kind.__name__} is {str(field)[:80]!r}")
+
+
+def _places(types: Sequence[type], kind: type) -> list[int]:
+    return [place for place, each in enumerate(types) if each is kind]
 
 
 def _alternatives(hint: Any) -> frozenset[Any]:
