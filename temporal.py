@@ -135,7 +135,7 @@ def data_converter() -> DataConverter:
 
 
 def encryption_in_words() -> str:
-    """Returns whether payloads are encrypted, in words. Programs log it at their start."""
+    """Returns whether payloads are encrypted, in words. The worker and the webhook server log it at their start."""
     import settings
 
     setting = settings.load(settings.Payloads)

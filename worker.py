@@ -153,8 +153,8 @@ def build(
 def _deployment(versioning: settings.Versioning) -> WorkerDeploymentConfig | None:
     """Returns the build and the deployment of this worker; None if it is not versioned.
 
-    A workflow is not bound to the build that began it: it continues on the current one. Changes of its shape are
-    patched, and some workflows run for years.
+    A workflow is not bound to the build that began it: it continues on the current one. That is safe, because
+    `workflow.patched` guards each change of its shape, and necessary, because some workflows run for years.
     """
     name, build = versioning.temporal_deployment_name, versioning.temporal_worker_build_id
     if not name or not build:

@@ -1,4 +1,4 @@
-"""Formats times, amounts and durations in few words, and names in few columns."""
+"""Formats times, amounts and durations in few words, and shortens names to the columns that there are."""
 
 from datetime import datetime
 

@@ -174,11 +174,10 @@ def snapshot(event: SubscriptionEvent) -> Snapshot:
 
 
 def advance(known: Known | None, told: Snapshot, products: Mapping[str, int], now: datetime) -> Change:
-    """Returns the change that the event `told` makes to the add-on `known`; None: no add-on of this subscription is
-    stored yet.
+    """Returns the change that the event `told` makes to the add-on `known`. `known` is None if no add-on of this
+    subscription is stored yet. `products` maps the id of a product to the days that it buys.
 
-    `products` maps the id of a product to the days that it buys. At `now`, a canceled subscription whose last period is
-    over has expired.
+    An add-on that is active but set to end expires if its last period is over by `now`.
     """
     days = _days(known, told, products)
     if known is None and days is None:

@@ -113,8 +113,9 @@ class PolarApi:
             self._session = None
 
     async def active_subscriptions(self, product_ids: Collection[str]) -> ActiveSubscriptions:
-        """Returns all active subscriptions, each once. Raises `Unreachable` if a page is missing or unreadable: an
-        add-on that is missing in the list could be ended by mistake.
+        """Returns all active subscriptions to these products, each once. A subscription that cannot be read is returned
+        by its id. Raises `Unreachable` if a page is missing or unreadable: an add-on that is missing in the list could
+        be ended by mistake.
 
         Raises `BadInput` if Polar does not accept the token, or does not let it read subscriptions.
         """

@@ -40,8 +40,9 @@ class PausedSliceWatch:
         self._can_look = True
 
     async def look(self, client: Client) -> None:
-        """Looks once, and tells workflows what has changed since the last look. Raises `RPCError` if Temporal does not
-        answer.
+        """Looks for paused slices, and tells workflows what has changed since the last look. Does nothing within
+        `LOOKED` of the last look, or if Temporal is too old to be asked. Raises `RPCError` for any other answer than
+        the list.
         """
         if not self._can_look or monotonic() - self._looked_at < LOOKED.total_seconds():
             return

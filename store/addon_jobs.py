@@ -103,9 +103,9 @@ _ADDED = """
 async def create_added(
     connection: Connection, after: WorkspaceRepository | None = None
 ) -> tuple[tuple[str, ...], WorkspaceRepository | None]:
-    """Creates jobs for repositories that an add-on pays for, and that no job reads for as many days as the add-on
-    grants. Returns the ids of the jobs, and the repository after which the next call continues (None if this call
-    reached the end).
+    """Creates jobs for repositories that an add-on pays for, and that no job covers yet: none reads at least as many
+    days of history as the add-on grants. Returns the ids of the jobs, and the repository after which the next call
+    continues (None if this call reached the end).
 
     Such repositories came to a workspace, or their workspace came to the buyer, after the purchase. A workspace gets
     one job for all of them. One call checks the next `CHECKED_AT_ONCE` repositories of all workspaces: those after

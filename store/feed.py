@@ -392,8 +392,8 @@ where repository_owner = $1 and repository_name = $2 and created_at >= $3 and pr
 
 
 async def complete(connection: Connection, repository: RepositoryRef, since: datetime) -> None:
-    """Fills in the fields that the events API left out of the rows that this system wrote, from stored threads. Also
-    keeps the host's purge from deleting events that were created at or after `since`.
+    """Adds to the event rows that this system wrote the fields that GitHub leaves out of events, which it takes from
+    the stored threads. Also keeps the host's purge from deleting events that were created at or after `since`.
     """
     for statement in _COMPLETIONS:
         await connection.execute(statement, *_names(repository), repository.repository_id)

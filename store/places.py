@@ -21,7 +21,7 @@ class Place:
 
     @classmethod
     def parse(cls, text: str) -> "Place":
-        """Returns the place that `text` stands for, as `str` wrote it. Raises `ValueError` for any other text."""
+        """Returns the place that `text` stands for, as `str` wrote it. Raises `ValueError` if it cannot be parsed."""
         microseconds, _, identifier = text.partition("-")
         return cls(int(microseconds), UUID(identifier))
 

@@ -38,7 +38,7 @@ async def update(
     has_issues: bool,
     has_discussions: bool,
 ) -> None:
-    """Writes what a rename, a transfer or an archiving has changed. A row that is right is not written.
+    """Writes what GitHub says of the repository, if it has changed. A row that is right is not written.
 
     Raises `PartOver` (duplicate) if another row is the same repository; nothing is changed then.
     """

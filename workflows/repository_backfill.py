@@ -167,7 +167,7 @@ class RepositoryBackfillWorkflow:
         ]
 
     def _stop(self) -> None:
-        """Stops this run. A running slice ends at its next page; a slice without a worker, or a wait, ends at once."""
+        """Stops this run. A running slice ends at its next page; waits, and slices that no worker has, end at once."""
         self._stopping = True
         for task in self._work:
             if task is not asyncio.current_task():

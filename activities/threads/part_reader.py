@@ -90,8 +90,8 @@ class PartReader:
         return turn
 
     def _without_what_has_to_be_sent(self, batch: Batch) -> Batch:
-        """Removes from a batch of reviews those whose comments are not prefetched, because they need a request. Returns
-        the batch unchanged if none is prefetched.
+        """Returns a batch of reviews without those whose comments need a request, if the comments of others are
+        prefetched. If none are, the whole batch needs a request, and is returned unchanged.
         """
         if not batch.due.whole_reviews:
             return batch

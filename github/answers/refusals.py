@@ -247,7 +247,9 @@ def _is_githubs(content: Any) -> bool:
 
 
 def _is_html(content: Any) -> bool:
-    """Returns whether an answer is a page for people, which a proxy or a CDN sends. GitHub's 404 and 410 are none."""
+    """Returns whether an answer is a page for people. A proxy or a CDN sends such pages; GitHub's own 404 and 410 are
+    never HTML.
+    """
     return isinstance(content, bytes) and content.lstrip().startswith(b"<")
 
 

@@ -69,8 +69,9 @@ async def read_history(
     """Returns up to `first` commits: the commit `oid` and ancestors of it. None if GitHub no longer has the commit.
     `since` limits only the count `History.in_scope`.
 
-    GitHub does not order the ancestors by date, and may list a parent before its child. The next request begins at the
-    first commit that was not listed, so it needs no cursor, and the branch may move in between.
+    GitHub does not order the ancestors by date, and may list a parent before its child. To read on, the caller follows
+    the parents to a commit that no answer has listed, and passes its `oid` to the next request. That needs no cursor,
+    and a push between two requests does no harm.
     """
     variables = {"oid": oid, "first": first, "since": since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
     try:

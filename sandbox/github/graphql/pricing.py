@@ -36,8 +36,8 @@ PAGE_LIMIT = 100
 
 
 class PricingError(GitHubError):
-    """Raised if GitHub refuses the query, because it has too many nodes, or a page without a limit or with too large a
-    limit.
+    """Raised if GitHub refuses the query, because it asks for too many nodes, or for a page without exactly one limit
+    of 1 to 100.
     """
 
     def __init__(self, type_: str, message: str, path: list[str | int] | None = None, at: FieldNode | None = None):

@@ -1,4 +1,4 @@
-"""The REST routes that the product uses. Times and rules come from the world, as in GraphQL."""
+"""The REST routes that the product uses. They serve the same objects of `world/` as the resolvers in `graphql/` do."""
 
 import hashlib
 import re

@@ -83,8 +83,8 @@ class Commit:
         return self.url
 
     def history(self) -> "list[Commit]":
-        """Returns this commit and its ancestors, in the order of `git log`: after each commit comes the one that was
-        committed last among the parents of all commits listed so far.
+        """Returns this commit and its ancestors, in the order of `git log`: next comes always the newest of the parents
+        that are not listed yet.
         """
         listed, queue, seen = [], [(_newest_first(self), 0, self)], {self.oid}
         while queue:
