@@ -326,8 +326,12 @@ class TestTheProgram:
 
         async with passage(port, temporal_host, int(temporal_port)):
             await eventually(lambda: host.fetchval("select signaled_at from workspace_backfill_jobs"))
-            async with http.get(f"{url}/readyz") as response:
-                assert await response.json() == {"postgres": "ok", "temporal": "ok"}
+
+            async def all_is_well() -> bool:
+                async with http.get(f"{url}/readyz") as response:
+                    return bool(await response.json() == {"postgres": "ok", "temporal": "ok"})
+
+            await eventually(all_is_well)
         assert process.log is not None
         log = process.log.read_text()
         assert log.count("jobs wait for a server") == 1

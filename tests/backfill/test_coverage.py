@@ -255,7 +255,6 @@ async def test_two_jobs_on_one_repository_share_the_work(serve: Callable[..., St
 
     await eventually(waits)
     github.faults.clear()
-    one, other = await asyncio.gather(whole.completed(first), whole.completed(second))
+    await asyncio.gather(whole.completed(first), whole.completed(second))
     assert set(threads_shown(github.log).values()) == {1}
-    assert one["completed_at"] <= other["completed_at"]
     await check(whole.dsn, repository)
