@@ -127,7 +127,7 @@ class _Record:
         hints = _hints(kind)
         self._plain = [name for name, hint in hints.items() if _alternatives(hint) <= _PLAIN]
         self._checks = {name: _check_of(hint) for name, hint in hints.items()}
-        self._others = [name for name in hints if name not in self._plain]
+        self._others = [name for name, hint in hints.items() if name not in self._plain and hint is not Any]
         self._values = _getter(self._plain)
         self._right: dict[tuple[type, ...], tuple[list[int], list[int]]] = {}
         """Types that were right, each with the places of its numbers and of its moments: those have bounds, too."""
