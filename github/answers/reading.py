@@ -252,7 +252,7 @@ def decode(raw: bytes) -> Any:
 def _decode_surrogates(raw: bytes) -> Any:
     """Returns parsed JSON, with `?` for each lone surrogate. None if `raw` is not JSON."""
     try:
-        return _storable(json.loads(raw, parse_constant=_number, parse_float=_number))
+        return _storable(json.loads(raw, parse_constant=_number, parse_float=_number, parse_int=_whole))
     except (ValueError, RecursionError):
         return None
 
@@ -262,6 +262,12 @@ def _number(text: str) -> float:
     if isfinite(number := float(text)):
         return number
     raise ValueError(f"{text} is no number of JSON")
+
+
+def _whole(text: str) -> int | float:
+    """Returns the whole number in `text`; beyond 64 bits as a float, as orjson reads it, which cannot write it else."""
+    number = int(text)
+    return number if -(2**63) <= number < 2**64 else _number(text)
 
 
 def _storable(value: Any) -> Any:

@@ -15,7 +15,7 @@ import pytest
 from activities.events import inheritance
 from activities.progress import MOST_IDLE
 from messages import SliceResult
-from sandbox.github.exchange.requests import Entry, Request
+from sandbox.github.exchange.requests import Entry, Reply, Request
 from sandbox.github.faults import (
     Babble,
     BadGateway,
@@ -621,3 +621,26 @@ async def test_the_events_of_a_github_that_babbles_end(make_feed: MakeFeed) -> N
     assert len(feed.log) < 200
     feed.recovers()
     await feed.completed()
+
+
+@dataclass
+class Spelled(Effect):
+    """Puts JSON as it is in place of a text of an answer: what no encoder of ours writes."""
+
+    text: bytes
+    by: bytes
+
+    def afterwards(self, request: Request, reply: Reply) -> Reply:  # noqa: ARG002 (as every effect)
+        if self.text in reply.body:
+            reply.body = reply.genuine = reply.body.replace(self.text, self.by)
+        return reply
+
+
+async def test_an_event_with_half_a_character_and_a_number_without_bounds_is_stored(read: Read) -> None:
+    feed = Feed(read(FEW))
+    feed.reading.repository.add_event("GollumEvent", feed.reading.repository.owner, {"title": "odd"})
+    feed.fails(Spelled(b'"odd"', rb'"half \ud83d", "size": 123456789012345678901234567890'), path="*/events?*")
+    await feed.completed()
+    [row] = await feed.reading.rows("select payload from github_events_cache where event_type = 'GollumEvent'")
+    assert row["payload"]["title"] == "half ?"
+    assert row["payload"]["size"] == pytest.approx(123456789012345678901234567890)

@@ -4,6 +4,7 @@ import json
 from contextlib import suppress
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -99,6 +100,15 @@ def test_what_is_no_number_of_json_makes_an_answer_unreadable(number: str) -> No
     assert decode(f'{{"data": {{"title": "\\ud83d", "size": {number}}}}}'.encode()) is None
     assert decode(f'{{"data": {{"size": {number}}}}}'.encode()) is None
     assert decode(rb'{"title": "\ud83d", "size": -1.5e3}') == {"title": "?", "size": -1500.0}
+
+
+@pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 10**400])
+@pytest.mark.parametrize("text", [r"\ud83d", r"\\u0000\u0000", r"\u0000", ""])
+def test_a_number_of_any_length_beside_any_text_can_be_written_again(number: int, text: str) -> None:
+    """Half a surrogate pair has the answer read by another parser, whose whole numbers have no bounds."""
+    content = decode(f'{{"title": "{text}", "size": {number}, "small": 7}}'.encode())
+    assert content is None or orjson.loads(orjson.dumps(content)) == {**content, "small": 7}
+    assert (content is None) is (number == 10**400)
 
 
 @pytest.mark.parametrize("text", [r"\ud83d", r"\\u0000\u0000", r"\u0000", ""])
