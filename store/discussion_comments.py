@@ -30,16 +30,20 @@ with written as (
   on conflict (github_id) do update set
     discussion_id = excluded.discussion_id, discussion_number = excluded.discussion_number,
     parent_comment_id = excluded.parent_comment_id, author_id = excluded.author_id,
-    author_login = excluded.author_login, body = excluded.body, is_answer = excluded.is_answer,
-    upvote_count = excluded.upvote_count, reply_count = excluded.reply_count, created_at = excluded.created_at,
+    author_login = excluded.author_login, body = excluded.body,
+    -- What an answer does not tell stays as it is.
+    is_answer = coalesce(excluded.is_answer, t.is_answer),
+    upvote_count = coalesce(excluded.upvote_count, t.upvote_count),
+    reply_count = coalesce(excluded.reply_count, t.reply_count), created_at = excluded.created_at,
     updated_at = excluded.updated_at, synced_at = excluded.synced_at, last_synced_at = excluded.last_synced_at
   where (t.last_synced_at is null
       or (t.updated_at, t.last_synced_at) <= (excluded.updated_at, excluded.last_synced_at))
     and (t.discussion_id, t.discussion_number, t.parent_comment_id, t.author_id, t.author_login, t.body, t.is_answer,
       t.upvote_count, t.reply_count, t.created_at, t.updated_at)
     is distinct from (excluded.discussion_id, excluded.discussion_number, excluded.parent_comment_id,
-      excluded.author_id, excluded.author_login, excluded.body, excluded.is_answer, excluded.upvote_count,
-      excluded.reply_count, excluded.created_at, excluded.updated_at)
+      excluded.author_id, excluded.author_login, excluded.body,
+      coalesce(excluded.is_answer, t.is_answer), coalesce(excluded.upvote_count, t.upvote_count),
+      coalesce(excluded.reply_count, t.reply_count), excluded.created_at, excluded.updated_at)
   returning xmax = 0 as inserted, t.discussion_id
 )
 select count(*) from written w join discussions d on d.id = w.discussion_id where inserted and d.updated_at >= $14
@@ -68,7 +72,7 @@ async def count_replies(connection: Connection, asked_at: datetime, counts: Mapp
             """
             update discussion_comments t set reply_count = u.replies, last_synced_at = $1
             from unnest($2::bigint[], $3::integer[]) as u(github_id, replies)
-            where t.github_id = u.github_id and t.reply_count <> u.replies
+            where t.github_id = u.github_id and t.reply_count is distinct from u.replies
               and (t.last_synced_at is null or t.last_synced_at <= $1)
             """,
             asked_at,

@@ -36,8 +36,10 @@ with written as (
     category_name = excluded.category_name, category_description = excluded.category_description,
     category_emoji = excluded.category_emoji, author_id = excluded.author_id, author_login = excluded.author_login,
     is_answered = excluded.is_answered, answer_id = excluded.answer_id, answer_chosen_at = excluded.answer_chosen_at,
-    answer_chosen_by = excluded.answer_chosen_by, upvote_count = excluded.upvote_count,
-    comment_count = excluded.comment_count, locked = excluded.locked, created_at = excluded.created_at,
+    answer_chosen_by = excluded.answer_chosen_by,
+    -- What an answer does not tell stays as it is.
+    upvote_count = coalesce(excluded.upvote_count, t.upvote_count), comment_count = excluded.comment_count,
+    locked = coalesce(excluded.locked, t.locked), created_at = excluded.created_at,
     updated_at = excluded.updated_at, synced_at = excluded.synced_at, last_synced_at = excluded.last_synced_at,
     gone_at = null
   -- What we never fetched may carry a wrong updated_at: a host once set it to the moment of capture.
@@ -50,8 +52,9 @@ with written as (
     is distinct from (excluded.repository_id, excluded.node_id, excluded.number, excluded.title, excluded.body,
       excluded.url, excluded.category_id, excluded.category_name, excluded.category_description,
       excluded.category_emoji, excluded.author_id, excluded.author_login, excluded.is_answered, excluded.answer_id,
-      excluded.answer_chosen_at, excluded.answer_chosen_by, excluded.upvote_count, excluded.comment_count,
-      excluded.locked, excluded.created_at, excluded.updated_at, null::timestamptz)
+      excluded.answer_chosen_at, excluded.answer_chosen_by, coalesce(excluded.upvote_count, t.upvote_count),
+      excluded.comment_count, coalesce(excluded.locked, t.locked), excluded.created_at, excluded.updated_at,
+      null::timestamptz)
   returning xmax = 0 as inserted, t.updated_at
 )
 select count(*) filter (where inserted and updated_at >= $24) from written
@@ -83,7 +86,7 @@ async def count_comments(connection: Connection, asked_at: datetime, counts: Map
             """
             update discussions t set comment_count = u.comments, last_synced_at = $1
             from unnest($2::bigint[], $3::integer[]) as u(github_id, comments)
-            where t.github_id = u.github_id and t.comment_count <> u.comments
+            where t.github_id = u.github_id and t.comment_count is distinct from u.comments
               and (t.last_synced_at is null or t.last_synced_at <= $1)
             """,
             asked_at,

@@ -34,12 +34,13 @@ with written as (
     repository_id = excluded.repository_id, repository_full_name = excluded.repository_full_name,
     node_id = excluded.node_id, number = excluded.number, title = excluded.title, body = excluded.body,
     state = excluded.state, author_id = excluded.author_id, author_login = excluded.author_login,
-    draft = excluded.draft, merged = excluded.merged, merged_by_id = excluded.merged_by_id,
-    base_branch = excluded.base_branch, head_branch = excluded.head_branch, additions = excluded.additions,
-    deletions = excluded.deletions, changed_files = excluded.changed_files,
-    commits = coalesce(excluded.commits, t.commits),
+    draft = coalesce(excluded.draft, t.draft), merged = excluded.merged, merged_by_id = excluded.merged_by_id,
+    base_branch = excluded.base_branch, head_branch = excluded.head_branch,
+    -- What an answer does not tell stays as it is.
+    additions = coalesce(excluded.additions, t.additions), deletions = coalesce(excluded.deletions, t.deletions),
+    changed_files = coalesce(excluded.changed_files, t.changed_files), commits = coalesce(excluded.commits, t.commits),
     created_at = excluded.created_at, updated_at = excluded.updated_at, closed_at = excluded.closed_at,
-    merged_at = excluded.merged_at, html_url = excluded.html_url, labels = excluded.labels,
+    merged_at = excluded.merged_at, html_url = coalesce(excluded.html_url, t.html_url), labels = excluded.labels,
     milestone = excluded.milestone, assignees = excluded.assignees, last_synced_at = excluded.last_synced_at,
     gone_at = null
   -- What we never fetched may carry a wrong updated_at: a host once set it to the moment of capture.
@@ -50,11 +51,12 @@ with written as (
       t.changed_files, t.commits, t.created_at, t.updated_at, t.closed_at, t.merged_at, t.html_url, t.labels,
       t.milestone, t.assignees, t.gone_at)
     is distinct from (excluded.repository_id, excluded.repository_full_name, excluded.node_id, excluded.number,
-      excluded.title, excluded.body, excluded.state, excluded.author_id, excluded.author_login, excluded.draft,
-      excluded.merged, excluded.merged_by_id, excluded.base_branch, excluded.head_branch, excluded.additions,
-      excluded.deletions, excluded.changed_files, coalesce(excluded.commits, t.commits), excluded.created_at,
-      excluded.updated_at, excluded.closed_at, excluded.merged_at, excluded.html_url, excluded.labels,
-      excluded.milestone, excluded.assignees, null::timestamptz)
+      excluded.title, excluded.body, excluded.state, excluded.author_id, excluded.author_login,
+      coalesce(excluded.draft, t.draft), excluded.merged, excluded.merged_by_id, excluded.base_branch,
+      excluded.head_branch, coalesce(excluded.additions, t.additions), coalesce(excluded.deletions, t.deletions),
+      coalesce(excluded.changed_files, t.changed_files), coalesce(excluded.commits, t.commits), excluded.created_at,
+      excluded.updated_at, excluded.closed_at, excluded.merged_at, coalesce(excluded.html_url, t.html_url),
+      excluded.labels, excluded.milestone, excluded.assignees, null::timestamptz)
   returning xmax = 0 as inserted, t.updated_at
 )
 select count(*) filter (where inserted and updated_at >= $30) from written

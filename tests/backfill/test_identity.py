@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 
 from messages import RepositoryRef
-from rows import Comment, Contributor, Issue, Page, PullRequest, RequestedReviewer, Review
+from rows import (
+    Comment,
+    Contributor,
+    Discussion,
+    DiscussionComment,
+    Issue,
+    Page,
+    PullRequest,
+    RequestedReviewer,
+    Review,
+)
 from sandbox.github import StandIn, World
 from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
@@ -215,6 +225,71 @@ async def test_an_answer_asked_for_later_replaces_an_equally_old_one_without_a_n
     assert before is not None
     assert after is not None
     assert (before["position"], after["position"], after["id"]) == (1, None, before["id"])
+
+
+TALK = Discussion(
+    github_id=50,
+    node_id="D_50",
+    number=3,
+    title="as it is",
+    body="body",
+    url="url",
+    category_id=None,
+    category_name=None,
+    category_description=None,
+    category_emoji=None,
+    author=1,
+    author_login="person-1",
+    is_answered=None,
+    answer_id=None,
+    answer_chosen_at=None,
+    answer_chosen_by=None,
+    upvote_count=5,
+    comment_count=1,
+    locked=True,
+    created_at=EARLIER,
+    updated_at=NOW,
+)
+WORD = DiscussionComment(60, "DC_60", 50, None, 1, "person-1", "body", True, 6, 7, EARLIER, NOW)
+
+
+async def test_what_a_later_answer_does_not_tell_stays_as_it_is(
+    database: str, store: tuple[Database, RepositoryRef]
+) -> None:
+    """Fields that GitHub always tells, and that a server's schema may lack: null is no newer value of them."""
+
+    def changed(row: Any, updated_at: datetime, changes: dict[str, Any]) -> Any:
+        known = {name: value for name, value in changes.items() if name in row._fields}
+        return row._replace(updated_at=updated_at, **known)
+
+    def talk(asked_at: datetime, updated_at: datetime, **changes: Any) -> Page:
+        """As `page`, with a discussion and its comment."""
+        of = page(asked_at, updated_at=updated_at, **changes)
+        of.discussions.append(changed(TALK, updated_at, changes))
+        of.discussion_comments.append(changed(WORD, updated_at, changes))
+        return of
+
+    untold: dict[str, tuple[str, ...]] = {
+        "pull_requests": ("draft", "additions", "deletions", "changed_files", "commits", "html_url"),
+        "discussions": ("upvote_count", "locked"),
+        "discussion_comments": ("is_answer", "upvote_count", "reply_count"),
+    }
+    await write(store, talk(NOW, NOW))
+    nothing = {name: None for names in untold.values() for name in names}
+    await write(store, talk(LATER, LATER, **nothing))
+    async with connected(database) as connection:
+        for table, names in untold.items():
+            [row] = await connection.fetch(f"select updated_at, {', '.join(names)} from {table}")
+            assert row["updated_at"] == LATER, table
+            known = {"pull_requests": PULL, "discussions": TALK, "discussion_comments": WORD}[table]
+            assert tuple(row)[1:] == tuple(getattr(known, name) for name in names)
+        # And a row that never had them is written all the same, and gets them once they are told.
+        await connection.execute("delete from discussions")
+        await write(store, talk(LATER, LATER, **nothing))
+        assert await connection.fetchval("select reply_count from discussion_comments") is None
+        counted = Page(LATER, reply_counts={60: 8})
+        await write(store, counted)
+        assert await connection.fetchval("select reply_count from discussion_comments") == 8
 
 
 async def test_an_attempt_that_lost_its_lease_writes_nothing(
