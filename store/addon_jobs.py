@@ -87,6 +87,12 @@ _ADDED = """
                   and part.status <> 'skipped' and not (
                       part.status = 'canceled' and job.status = 'canceled' and job.metadata ? 'addon_ended_at'
                   )
+                  -- Removed and added again, while some types still ran: the others have ended without their rows.
+                  and not exists (
+                      select from backfill_sweeps sweep
+                      where sweep.backfill_job_id = job.id and sweep.repository_id = listed.repository_id
+                        and sweep.status = 'skipped' and sweep.error ->> 'code' = 'removed'
+                  )
             )
             or (
                 job.status = 'pending'

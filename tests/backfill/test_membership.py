@@ -1,4 +1,6 @@
-"""A repository that is removed from its workspace stops; its siblings go on."""
+"""A repository that is removed from its workspace stops, its siblings go on, and what it missed is fetched once it is
+back.
+"""
 
 from collections.abc import Callable
 
@@ -51,3 +53,52 @@ async def test_a_removed_repository_stops_and_the_others_go_on(
     asked = [entry for entry in github.log if entry.variables.get("name") == "removed"]
     assert len(asked) < 20, "it went on"
     await check(backfill.dsn, kept)
+
+
+async def test_what_one_type_missed_while_its_repository_was_away_is_fetched_once_it_is_back(
+    serve: Callable[..., StandIn], backfill: Backfill
+) -> None:
+    """Removed and added again within seconds: the one type has ended for it, the other never learns of it."""
+    world = World()
+    repository = generate(world, Plan("acme/back", 50, 80, years=0.2, **LITTLE))
+    github = serve(world)
+    held = {each: Held() for each in ("PullRequests", "Issues")}
+    for operation, each in held.items():
+        github.faults.add(each, times=None, operation=operation, when=lambda it: bool(it.variables["after"]))
+    backfill.at(github)
+    backfill.environment["SLICE_PAGES"] = "1"
+    await backfill.start_worker(backfill.environment)
+    job_id = await backfill.start(await backfill.workspace(repository))
+
+    async def both_begun() -> bool:
+        return len(await backfill.rows("select 1 from backfill_sweeps where position ? 'cursor'")) == 2
+
+    await eventually(both_begun)
+    [listed] = await backfill.rows("delete from workspace_repositories returning workspace_id, repository_id")
+    held["Issues"].release()
+
+    async def one_ended() -> bool:
+        return len(await backfill.rows("select 1 from backfill_sweeps where status = 'skipped'")) == 1
+
+    await eventually(one_ended)
+    await backfill.rows("insert into workspace_repositories (workspace_id, repository_id) values ($1, $2)", *listed)
+    await backfill.rows(
+        """
+        insert into subscription_addons (user_id, addon_type, retention_days, status)
+        select auth_user_id, 'extended_data_retention', 365, 'active' from app_users
+        """
+    )
+    held["PullRequests"].release()
+    await backfill.completed(job_id)
+
+    async def jobs() -> list[str]:
+        return [
+            str(row["id"])
+            for row in await backfill.rows("select id from workspace_backfill_jobs where id <> $1", job_id)
+        ]
+
+    await eventually(jobs)
+    [another] = await jobs()
+    await backfill.completed(another)
+    await check(backfill.dsn, repository)
+    assert len(await jobs()) == 1

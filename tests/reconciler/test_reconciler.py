@@ -534,6 +534,25 @@ class TestMembership:
         assert len(await self.added(world)) == 2
 
     @pytest.mark.usefixtures("bought")
+    async def test_what_was_away_while_one_of_its_types_ended_is_fetched(self, world: World) -> None:
+        repository_id = await self.add(world, "octo/c")
+        [job] = await self.added(world)
+        await self.end(world, job["id"], repository_id, "completed")
+        await world.host.execute("update workspace_backfill_jobs set status = 'completed' where id = $1", job["id"])
+        assert len(await self.added(world)) == 1
+        await world.host.execute(
+            "insert into backfill_sweeps (backfill_job_id, repository_id, data_type, status, error)"
+            " values ($1, $2, 'issues', 'skipped', $3)",
+            job["id"],
+            repository_id,
+            {"code": "issues_disabled"},
+        )
+        assert len(await self.added(world)) == 1
+        await world.host.execute("update backfill_sweeps set error = $1", {"code": "removed"})
+        for _ in range(2):
+            assert len(await self.added(world)) == 2, "once"
+
+    @pytest.mark.usefixtures("bought")
     @pytest.mark.parametrize("status", ["canceled", "expired", "inactive"])
     async def test_not_for_what_is_no_longer_paid_for(self, world: World, status: str) -> None:
         await world.host.execute("update subscription_addons set status = $1", status)
