@@ -78,7 +78,7 @@ class ListSource:
         except PartOver as error:
             if error.code == "empty":
                 return self._turn(position.with_place(self.name, place.complete_at_end()))
-            if error.code in ("query_refused", "unreadable_id"):
+            if error.code == "query_refused":
                 return await self._leave_way(position, error.message, "unavailable")
             if error.code.startswith("http_"):
                 raise TooLarge(error.code, error.message) from error

@@ -20,7 +20,7 @@ from activities.threads.timeline_by_type import types_in
 from activities.turn import Turn
 from errors import TooLarge
 from github.client import GitHub
-from github.nodes.node_ids import database_id
+from github.nodes.node_ids import number_in
 from github.nodes.permissions import NOTED, lacks_permissions
 from github.threads.existence import MOST, read_existence
 from github.threads.pages import read_items, read_threads
@@ -91,18 +91,23 @@ class SecondLook:
             return None
         self._sizes.ask("shown")
         turn = Turn(position.after_second_look())
+        parents = {
+            note.node_id: parent for note in left if (parent := ids.get(note.node_id) or number_in(note.node_id))
+        }
+        # A parent without a number cannot be read by itself.
+        turn.noted += [note for note in left if note.what in CONNECTIONS and note.node_id not in parents]
+        left = [note for note in left if note not in turn.noted]
         await self._look_at_threads(turn, [note for note in left if note.what == "thread"], gone)
         turn.put += self._threads_with_lists([note for note in left if note.what in LISTS], position)
         unavailable = [note for note in left if note.kind == "unavailable" and note.what == self._type.part]
         for note in left:
             if note.what in CONNECTIONS and note not in unavailable:
-                turn.put.append(self._part(note, ids, position))
-        await self._look_at_unavailable(turn, unavailable, ids, position)
+                turn.put.append(self._part(note, parents, position))
+        await self._look_at_unavailable(turn, unavailable, parents, position)
         log.info("looked again at what was noted", notes=len(left), gone=len(gone), to_read=len(turn.put))
         return turn
 
-    def _part(self, note: Note, ids: dict[str, int], position: ThreadPosition) -> Part:
-        parent = ids.get(note.node_id) or database_id({"id": note.node_id})
+    def _part(self, note: Note, parents: dict[str, int], position: ThreadPosition) -> Part:
         kind = CONNECTIONS[note.what]
         stored = self._stored.get(note.node_id)
         expected = stored + note.count if stored is not None else None
@@ -112,7 +117,7 @@ class SecondLook:
             note.number,
             _as_of(position),
             expected=expected,
-            parent=parent,
+            parent=parents[note.node_id],
             reading=noted(note.count),
         )
 
@@ -188,10 +193,10 @@ class SecondLook:
                     turn.noted.append(noted_so_far)
 
     async def _look_at_unavailable(
-        self, turn: Turn[ThreadPosition], left: list[Note], ids: dict[str, int], position: ThreadPosition
+        self, turn: Turn[ThreadPosition], left: list[Note], parents: dict[str, int], position: ThreadPosition
     ) -> None:
         """Checks the connections of the notes `left`, which failed at every size. Those that return something now are
-        read again. `ids` maps a thread's node id to its GitHub id.
+        read again. `parents` maps a thread's node id to its GitHub id.
 
         One item of each connection is requested; of a timeline, the item types that failed.
         """
@@ -202,10 +207,10 @@ class SecondLook:
             for start in range(0, len(notes_of), AT_ONCE):
                 some = notes_of[start : start + AT_ONCE]
                 answered = await self._answered(
-                    turn, {note.node_id: self._part(note, ids, position) for note in some}, wanted
+                    turn, {note.node_id: self._part(note, parents, position) for note in some}, wanted
                 )
                 turn.noted += [note for note in some if note.node_id not in answered]
-                turn.put += [self._part(note, ids, position) for note in some if note.node_id in answered]
+                turn.put += [self._part(note, parents, position) for note in some if note.node_id in answered]
 
     async def _answered(
         self, turn: Turn[ThreadPosition], parts: dict[str, Part], item_types: list[str] | None

@@ -44,6 +44,20 @@ def mapped(read: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T
     return reader
 
 
+def mapped_or_none(what: str, read: Callable[[], T]) -> T | None:
+    """Returns the named tuple that `read` makes of one item of a list; None if the item cannot be mapped. So the other
+    items of the list stay readable.
+    """
+    try:
+        with mapping(what):
+            row = read()
+            kind: Any = type(row)
+            _check_of(kind)(row)
+            return row
+    except TooLarge:
+        return None
+
+
 @contextmanager
 def mapping(what: str) -> Iterator[None]:
     """Raises `TooLarge` (unreadable) for what Python raises if an answer lacks a field or has one of another type."""

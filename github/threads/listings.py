@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 from errors import PartOver, TooLarge
-from github.answers.mapping import mapped
+from github.answers.mapping import mapped, mapped_or_none
 from github.answers.reading import Answer
 from github.client import GitHub
 from github.clock import time
@@ -13,6 +14,7 @@ from github.nodes.actors import Node
 from github.nodes.node_ids import database_id
 from github.nodes.nulls import Hidden, shown
 from github.nodes.pagination import leads_nowhere, next_cursor
+from github.nodes.values import listed
 from github.repositories import check_identity
 from github.threads.thread_types import ThreadType
 from messages import RepositoryRef
@@ -42,7 +44,7 @@ class Listing:
     withheld: list[str] = field(default_factory=list)
     """GitHub's message for each refused thread."""
     lost: int = 0
-    """Threads of the page that are null without a reason."""
+    """Threads of the page that are null without a reason, or unreadable; 1 if the page is empty and not the last."""
     leads_nowhere: bool = False
     """Whether GitHub reports a next page without a usable cursor: `end_cursor` is None, but the list has not ended."""
 
@@ -66,8 +68,8 @@ async def read_listing(
     """Returns a listing of up to 100 threads for one point: latest update first, or with `by_birth` in order of
     creation, oldest first.
 
-    `comments` adds the number of comments of each thread. Threads that are null without a reason are counted
-    (`Listing.lost`).
+    `comments` adds the number of comments of each thread. Threads that are null without a reason, or unreadable, are
+    counted (`Listing.lost`).
     """
     variables: dict[str, Any] = {"first": first, "after": after}
     if by_birth:
@@ -96,33 +98,39 @@ def connection_of(answer: Answer, wanted: RepositoryRef) -> Node:
 def listing_of(connection: Node, after: str | None, answer: Answer, repository: RepositoryRef) -> Listing:
     what = f"threads of {repository.full_name}"
     # A refused thread is null itself, or takes its edge along.
-    found = [_edge_or_null(edge) for edge in connection["edges"] or ()]
+    found = [_edge_or_null(edge) for edge in listed(connection["edges"] or [])]
     lost = sum(not edge for edge in found) if connection["edges"] is not None else 1
     edges = shown([edge for edge in found if edge], what)
-    entries = [
-        Entry(
-            edge["node"]["id"],
-            database_id(edge["node"]),
-            edge["node"]["number"],
-            time(edge["node"]["createdAt"]),
-            time(edge["node"]["updatedAt"]),
-            edge["cursor"],
-            edge["node"]["comments"]["totalCount"] if "comments" in edge["node"] else None,
-        )
-        for edge in edges.nodes
-    ]
+    read = [mapped_or_none(f"one of the {what}", partial(_entry, edge)) for edge in edges.nodes]
+    entries = [entry for entry in read if entry is not None]
     info = connection["pageInfo"]
+    end_cursor = next_cursor(info, after)
+    lost += len(read) - len(entries)
     return Listing(
         entries,
         connection["totalCount"],
-        next_cursor(info, after),
+        end_cursor,
         answer.asked_at,
         answer.seconds,
         edges.hidden,
-        lost,
+        1 if not found and end_cursor is not None else lost,
         leads_nowhere(info, after),
     )
 
 
 def _edge_or_null(edge: Any) -> Any:
-    return edge if isinstance(edge, Hidden) or not edge or isinstance(edge["node"], dict) else edge["node"]
+    node = edge.get("node") if isinstance(edge, dict) else edge
+    return node if node is None or isinstance(node, Hidden) else edge
+
+
+def _entry(edge: Node) -> Entry:
+    node = edge["node"]
+    return Entry(
+        node["id"],
+        database_id(node),
+        node["number"],
+        time(node["createdAt"]),
+        time(node["updatedAt"]),
+        edge["cursor"],
+        node["comments"]["totalCount"] if "comments" in node else None,
+    )
