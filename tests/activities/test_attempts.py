@@ -4,10 +4,13 @@ import asyncio
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from temporalio import activity, workflow
-from temporalio.client import Client
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import PauseActivityRequest
+from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities import attempts
@@ -54,9 +57,18 @@ class Holding:
         )
 
 
-@pytest.mark.parametrize("canceled_before", [False, True])
+async def pause(handle: WorkflowHandle[Any, Any], client: Client) -> None:
+    """Pauses the activity in Temporal, as an operator does."""
+    await client.workflow_service.pause_activity(
+        PauseActivityRequest(
+            namespace=client.namespace, execution=WorkflowExecution(workflow_id=handle.id), identity="ann", type="held"
+        )
+    )
+
+
+@pytest.mark.parametrize("before", [None, "canceled", "paused"])
 async def test_a_worker_that_stops_does_not_wait_for_what_does_not_come(
-    temporal_client: Client, canceled_before: bool
+    temporal_client: Client, before: str | None
 ) -> None:
     began.clear()
     stopped.clear()
@@ -74,8 +86,8 @@ async def test_a_worker_that_stops_does_not_wait_for_what_does_not_come(
     handle = await temporal_client.start_workflow(Holding.run, id=queue, task_queue=queue)
     async with asyncio.timeout(PATIENCE):
         await began.wait()
-        if canceled_before:
-            await handle.cancel()
+        if before is not None:
+            await (handle.cancel() if before == "canceled" else pause(handle, temporal_client))
             await stopped.wait()
         await worker.shutdown()
         await running
