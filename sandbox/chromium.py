@@ -1,4 +1,4 @@
-"""Starts this machine's Chromium without a window, for the page's tests, benchmarks and pictures."""
+"""Starts this machine's Chromium without a window. The page's tests and benchmarks use it, and `make pictures`."""
 
 import os
 import shutil
@@ -18,8 +18,8 @@ HOW_TO_GET_ONE = (
 
 
 def find(own: Path, environment: Mapping[str, str] = os.environ) -> Path | None:
-    """Returns the path of a Chromium: what the variable `CHROMIUM` names, else the one on the PATH, else `own`
-    (Playwright's). None if there is none of the three.
+    """Returns the path of a Chromium, or None if this machine has none. First comes the program that the variable
+    `CHROMIUM` names, then a Chromium on the PATH, then the file `own`, which is Playwright's.
 
     Raises `BadInput` if `CHROMIUM` names no program.
     """
@@ -32,7 +32,9 @@ def find(own: Path, environment: Mapping[str, str] = os.environ) -> Path | None:
 
 
 async def launch(playwright: Playwright, *flags: str) -> Browser:
-    """Starts a browser without a window, which the caller closes. Raises `Unreachable` if this machine has none."""
+    """Starts a browser without a window; the caller closes the browser. Raises `Unreachable` if this machine has no
+    Chromium.
+    """
     program = find(Path(playwright.chromium.executable_path))
     if program is None:
         raise Unreachable("no_chromium", HOW_TO_GET_ONE)

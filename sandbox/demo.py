@@ -1,10 +1,10 @@
 """`make demo`: starts everything on this machine, and backfills a workspace. At the end nothing is left running.
 
-Servers that `DATABASE_URL`, `TEMPORAL_ADDRESS` and `OPENAI_BASE_URL` name are used in place of the embedded ones.
-With `EXPORTS="a.json.gz b.json.gz"` (or a folder with such files), the stand-in for GitHub serves these repositories
-in place of generated ones. With `REPOS="owner/name owner/name"` and `GITHUB_TOKEN`, the real GitHub is used. `DAYS`
-is the retention that is bought. Exit codes: 0 the job completed and no repository failed, 1 otherwise, 2 bad input,
-3 a server cannot be reached.
+If `DATABASE_URL`, `TEMPORAL_ADDRESS` or `OPENAI_BASE_URL` names a server, the demo uses that server and does not start
+its own. With `EXPORTS="a.json.gz b.json.gz"` (or a folder with such files), the stand-in for GitHub serves the exported
+repositories, not generated ones. With `REPOS="owner/name owner/name"` and `GITHUB_TOKEN`, the demo reads from the real
+GitHub. `DAYS` is the retention that is bought. Exit codes: 0 if the job completed and no repository failed, 1 if not, 2
+for bad input, 3 if a server cannot be reached.
 """
 
 import asyncio
@@ -71,8 +71,8 @@ console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 class Demo:
-    """The servers and programs of the demo, and the environment that `worker.py`, `webhook.py` and
-    `starter.py` share.
+    """The servers and programs of the demo. `worker.py`, `webhook.py` and `starter.py` get the same environment from
+    it.
     """
 
     def __init__(self, processes: Processes, asked: Wish, environment: Mapping[str, str], pace: str = PACE) -> None:
@@ -108,8 +108,8 @@ class Demo:
         return watched == 0 and status["status"] == "completed" and status["failed_repositories"] == 0
 
     def begin(self) -> tuple[Workspace, str]:
-        """Starts the servers, the worker and the webhook server, and creates a workspace. Returns the workspace, whose
-        owner has bought nothing yet, and the address of its settings page.
+        """Starts the servers, the worker and the webhook server, and creates a workspace. Returns the workspace and the
+        address of its settings page. The workspace's owner has not bought anything yet.
         """
         self._databases()
         self._github()
@@ -133,7 +133,7 @@ class Demo:
         return workspace, page
 
     def buy(self, workspace: Workspace) -> str:
-        """Buys the add-on for the workspace's owner; returns the id of the job that follows."""
+        """Buys the add-on for the workspace's owner. Returns the id of the job that the purchase creates."""
         buy(self._url, WEBHOOK_SECRET, workspace)
         return asyncio.run(self._job(workspace))
 
@@ -144,7 +144,7 @@ class Demo:
 
     @property
     def temporal_web(self) -> str | None:
-        """The address of Temporal's Web UI; None if Temporal is not the embedded one."""
+        """The address of Temporal's Web UI. It is None if the demo uses a Temporal server that it did not start."""
         return dict(self._where).get("Temporal's Web UI")
 
     def _owners_token(self, workspace: Workspace) -> str:
@@ -204,7 +204,7 @@ class Demo:
         return inherited | self._settings
 
     def _module(self, name: str, module: str, *arguments: str) -> str:
-        """Starts a server of the sandbox, which writes its port to a file; returns the server's address."""
+        """Starts a server of the sandbox and returns the server's address. The server writes its port to a file."""
         port_file = self._processes.directory / f"{name}.port"
         command: list[str | Path] = [sys.executable, "-m", module, "--port", "0", "--port-file", port_file, *arguments]
         server = self._processes.start(name, command, env=self._environment | {"PYTHONPATH": str(ROOT)})
@@ -229,7 +229,9 @@ class Demo:
         )
 
     async def _job(self, workspace: Workspace) -> str:
-        """Returns the id of the job that the purchase created."""
+        """Waits until the purchase has created the workspace's job, and returns the job's id. Raises `Unreachable`
+        after 30 seconds without a job.
+        """
         deadline = time.monotonic() + 30
         connection = await asyncpg.connect(self._settings["DATABASE_URL"], statement_cache_size=0)
         try:
@@ -244,7 +246,7 @@ class Demo:
         return str(job)
 
     def _watch(self, job: str) -> int:
-        """Shows the progress until the job ends; returns the exit code of `starter.py watch`."""
+        """Shows the job's progress until the job ends. Returns the exit code of `starter.py watch`."""
         watching = self._part("watch", "starter.py", "watch", job, terminal=True)
         try:
             while (code := watching.exit_code) is None:
@@ -263,8 +265,8 @@ class Demo:
         return "\n".join(part.tail() for part in self._processes.started if part.name == name)
 
     async def _stored(self, job: str) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
-        """Returns the row of the job. Also returns, for each of its repositories, how many seconds it took and what is
-        stored.
+        """Returns the job's row, and one row for each of its repositories. A repository's row holds its status, how
+        many seconds the backfill took, and how many rows of each noun in `COUNTS` are stored.
         """
         counts = ", ".join(f'(select count(*) from {what}) as "{noun}"' for noun, what in COUNTS.items())
         connection = await asyncpg.connect(self._settings["DATABASE_URL"], statement_cache_size=0)
@@ -330,7 +332,9 @@ def _total(rows: list[Mapping[str, Any]], shown: list[str]) -> dict[str, Any]:
 
 
 def _end(number: int, _frame: FrameType | None) -> None:
-    """Ends the program so that every `finally` block runs. A second signal does not interrupt these blocks."""
+    """Handles a signal: ends the program so that every `finally` block runs. A second signal does not interrupt these
+    blocks.
+    """
     for each in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.SIG_IGN)
     sys.exit(128 + number)

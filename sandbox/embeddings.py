@@ -1,8 +1,8 @@
 """A server with OpenAI's embeddings API and a small real model: wordllama, whose vectors have 256 values.
 
-A vector depends on the text alone. If more than 256 values are requested, zeros are added, which changes no cosine. If
-fewer are requested, the vector is cut and normalised, as OpenAI does. The server refuses what OpenAI refuses, with the
-same messages. It counts tokens in another way than OpenAI: by the rules of its own model.
+A vector depends on the text alone. If a request wants more than 256 values, the server appends zeros, which change no
+cosine. If a request wants fewer values, the server cuts the vector and normalises it, as OpenAI does. The server
+refuses what OpenAI refuses, with the same messages. It counts tokens by the rules of its own model, not by OpenAI's.
 
 `python -m sandbox.embeddings --port 0 --port-file FILE --token TOKEN` runs it as a program.
 """
@@ -34,7 +34,9 @@ Vector = numpy.typing.NDArray[numpy.float32]
 
 
 class Model:
-    """The model wordllama. Its files are in its package, so it needs no network, and no cache in the user's home."""
+    """The model wordllama. It needs no network and no cache in the user's home, because its package contains its
+    files.
+    """
 
     def __init__(self) -> None:
         loaded = _load()
@@ -42,7 +44,9 @@ class Model:
         self._tokenizer = loaded.tokenizer
 
     def tokens(self, text: str) -> list[int]:
-        """Returns the tokens of a text. Raises `ValueError` if it is not valid Unicode (a lone surrogate)."""
+        """Returns the tokens of a text. Raises `ValueError` if the text is not valid Unicode, because it has a lone
+        surrogate.
+        """
         try:
             ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         except TypeError:
@@ -50,7 +54,9 @@ class Model:
         return ids
 
     def vector(self, tokens: Sequence[int], dimensions: int) -> Vector:
-        """Returns the vector of these tokens. Its length is one, unless there are no tokens."""
+        """Returns the vector of a text with these tokens, of which there has to be at least one. The vector has
+        `dimensions` values and the length one.
+        """
         known = numpy.minimum(numpy.asarray(tokens, dtype=numpy.int64), len(self._vectors) - 1)
         mean = self._vectors[known].mean(axis=0)[:dimensions]
         vector = numpy.zeros(dimensions, dtype=numpy.float32)
@@ -60,7 +66,7 @@ class Model:
 
 @cache
 def _load() -> Any:
-    """Returns the model. A process loads it once, which takes a third of a second and 31 MB."""
+    """Returns the model. Each process loads it only once, because loading takes a third of a second and 31 MB."""
     root, silent = logging.getLogger(), logging.NullHandler()
     # Imported, it configures logging for the whole process, unless somebody has.
     root.addHandler(silent)
@@ -74,7 +80,7 @@ def _load() -> Any:
 
 @dataclass(eq=False)
 class Refused(Exception):
-    """A refusal in the shape of OpenAI's."""
+    """An error that the server answers, in OpenAI's format."""
 
     status: int
     message: str
@@ -89,13 +95,13 @@ class Refused(Exception):
 
 
 def rate_limited(seconds: float) -> Refused:
-    """Returns OpenAI's 429 for a rate limit, which passes by waiting."""
+    """Returns OpenAI's 429 for a rate limit. After `seconds` the limit is over."""
     message = f"Rate limit reached on tokens per min (TPM). Please try again in {seconds:g}s."
     return Refused(429, message, "tokens", "rate_limit_exceeded", headers={"retry-after": f"{seconds:g}"})
 
 
 def out_of_quota() -> Refused:
-    """Returns OpenAI's 429 for a used-up quota, which does not pass by waiting."""
+    """Returns OpenAI's 429 for a used-up quota. Waiting does not help against it."""
     return Refused(429, "You exceeded your current quota.", "insufficient_quota", "insufficient_quota")
 
 
@@ -117,9 +123,9 @@ class Answered:
 class EmbeddingServer:
     """A server that answers while its context is open. `url` is the value for `OPENAI_BASE_URL`.
 
-    `faults` are refusals that a test wants: each request takes the first one and gets it as its answer, until none is
-    left. If `poison` is set, a request with a text that contains it is refused as a whole. `meanwhile` is awaited
-    before each answer, with the texts of the request.
+    `faults` are errors that a test adds. Each valid request takes the first one from the list and gets it as its
+    answer. If `poison` is set, a request is refused as a whole when one of its texts contains `poison`. The server
+    awaits `meanwhile` with the texts of each request to which no fault applies, before it computes the answer.
     """
 
     def __init__(self, token: str = "sk-sandbox", port: int = 0) -> None:
@@ -250,8 +256,8 @@ def _dimensions(body: dict[str, Any]) -> int:
 
 
 def _encoding(name: Any) -> Any:
-    """Returns the function that writes a vector in the encoding `name`. Raises `Refused` if OpenAI has no such
-    encoding.
+    """Returns the function that writes a vector in the encoding `name`. Raises `Refused` if OpenAI's API does not have
+    this encoding.
     """
     if name == "float":
         return lambda vector: [float(value) for value in vector]

@@ -1,5 +1,5 @@
-"""The stand-in for GitHub: GraphQL on GitHub's real schema, the REST routes that the product uses, GitHub's limits and
-its faults.
+"""The stand-in for GitHub. It has GraphQL on GitHub's real schema, the REST routes that the product uses, GitHub's
+limits and GitHub's faults.
 
 The demo, the tests and the benchmarks use it; the product does not import it.
 """

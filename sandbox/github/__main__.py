@@ -2,7 +2,7 @@
 
     python -m sandbox.github --port 0 --port-file F --export FILE --generate "owner/name?pull_requests=200&seed=1"
 
-It prints its address once it listens, and ends on SIGTERM and SIGINT.
+The program prints its address once it listens. It ends on SIGTERM and SIGINT.
 """
 
 import argparse

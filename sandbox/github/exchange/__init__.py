@@ -1,3 +1,3 @@
-"""The common part of GraphQL and REST: requests, answers, refusals, pages and cursors, limits, and how long an answer
-takes.
+"""What GraphQL and REST have in common: requests, answers, refusals, pages, cursors, limits, and the time that an
+answer takes.
 """

@@ -1,4 +1,6 @@
-"""Rate limits: each account's windows of points and of requests, and the secondary limits that GitHub documents."""
+"""Rate limits: the windows of points and of requests that each account has, and the secondary limits that GitHub
+documents.
+"""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -16,8 +18,8 @@ class Limits:
     """The limits of an account. A window begins with its first request and lasts `window_seconds`.
 
     `minute_seconds` is the length of a minute in the secondary limits; tests make it shorter.
-    `graphql_seconds_per_minute` limits the time that GitHub works for an account. GitHub documents 60 s of processor
-    time; here the duration of answers counts. It has an effect only with a `Pace`.
+    `graphql_seconds_per_minute` limits the time that GitHub works for an account in a minute. GitHub documents 60
+    seconds of processor time. The stand-in counts the duration of answers, and only if it has a `Pace`.
     """
 
     graphql: int = 5_000
@@ -38,7 +40,9 @@ class Limits:
 
 @dataclass(slots=True)
 class Window:
-    """One window of one resource. `used` can exceed `limit` by one query, which was begun while points were left."""
+    """One window of one resource. `used` can exceed `limit`, because a query is run whole if any points are left when
+    it begins.
+    """
 
     limit: int
     reset: datetime
@@ -70,7 +74,7 @@ class Window:
 @dataclass(slots=True)
 class Budget:
     """What an account has used of each resource, and how fast its requests come at present. All tokens of the account
-    share it.
+    share one budget.
     """
 
     clock: Clock
@@ -81,7 +85,7 @@ class Budget:
     _seconds: deque[tuple[datetime, float]] = field(default_factory=deque)
 
     def window(self, resource: Resource) -> Window:
-        """Returns the present window of the resource; a new one if the last one is over."""
+        """Returns the present window of the resource. If the last window is over, a new one begins."""
         now = self.clock.now()
         window = self.windows.get(resource)
         if window is None or now >= window.reset:
@@ -91,16 +95,18 @@ class Budget:
         return window
 
     def exhaust(self, resource: Resource) -> None:
-        """Uses up the window, as if another client of the same account had used it."""
+        """Uses up the resource's window, as if another client of the same account had used it."""
         window = self.window(resource)
         window.used = window.limit
 
     def took(self, seconds: float) -> None:
-        """Counts `seconds` that GitHub took for a GraphQL answer. Their sum within a minute is limited."""
+        """Counts `seconds` that GitHub took for a GraphQL answer. `Limits.graphql_seconds_per_minute` limits their
+        sum.
+        """
         self._seconds.append((self.clock.now(), seconds))
 
     def too_fast(self, resource: Resource) -> bool:
-        """Counts a request. Returns whether the account exceeds a limit by the minute, or the limit of concurrent
+        """Counts a request. Returns whether the account now exceeds a limit by the minute, or the limit of concurrent
         requests.
         """
         now = self.clock.now()

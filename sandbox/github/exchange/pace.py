@@ -1,7 +1,8 @@
-"""Simulates how long GitHub takes to answer. A larger request takes longer, and one that takes too long fails.
+"""Simulates how long GitHub takes to answer. A larger request takes longer. A request that takes too long fails.
 
-The durations follow what users report about pages of pull requests with their timelines: 25 take 2.5 s, 50 take 4.9
-s; of 100, the last ones are null after 8 s. After 10 s there is a 502, which costs extra points.
+The durations follow what users report about pages of pull requests with their timelines. A page of 25 takes 2.5 s, a
+page of 50 takes 4.9 s. On a page of 100 the last pull requests are null, because GitHub stops after 8 s. After 10 s
+GitHub answers 502 and charges extra points.
 """
 
 from collections.abc import Iterator
@@ -13,7 +14,9 @@ from sandbox.github.exchange.refusals import something_went_wrong
 
 @dataclass(slots=True, frozen=True)
 class Pace:
-    """The duration of answers. `scale` makes the real waits shorter, so that a test with slow answers is fast."""
+    """Says how long answers take. `scale` multiplies the real waits; tests choose a small one, so that they run
+    fast.
+    """
 
     scale: float = 1.0
     base: float = 0.1
@@ -30,8 +33,8 @@ class Pace:
 
 
 def null_rest(body: dict[str, Any], share: float, request_id: str) -> None:
-    """Replaces the last nodes of each outermost list by null, as GitHub does when its time is up. The fraction `share`
-    of each list stays.
+    """Replaces the last nodes of each outermost list by null, as GitHub does when its time is up. The first nodes stay:
+    `share` is their fraction of the list.
     """
     errors = body.setdefault("errors", [])
     for path, nodes in list(_lists(body["data"], [])):

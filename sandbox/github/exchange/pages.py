@@ -1,6 +1,6 @@
 """Pages of connections. A cursor holds the sort key of an item, not the item's id.
 
-So the cursor can be used after that item has moved or is gone: the list goes on after the sort key.
+A cursor therefore stays valid after its item has moved or is gone: the next page begins after the sort key.
 """
 
 import base64
@@ -20,11 +20,11 @@ _PREFIX = b"cursor:v2:"
 
 @dataclass(slots=True, eq=False)
 class Page:
-    """One page of a connection. The same object serves as its `pageInfo`. `total_count` is the number of items on all
-    pages.
+    """One page of a connection. The same object serves as the connection's `pageInfo`. `total_count` is the number of
+    items on all pages.
 
-    `nodes` are the items of the page. `shown` is what the answer has in their places: an item, or an exception if
-    GitHub fails to answer the item. If `shown` is None, the answer has `nodes`.
+    `nodes` are the items of the page. `shown` has what the answer shows in their places: an item, or an exception if
+    GitHub fails to answer the item. If `shown` is None, the answer shows `nodes`.
     """
 
     nodes: list[Any]
@@ -79,8 +79,8 @@ def page(
     descending: bool = False,
     total_count: int | None = None,
 ) -> Page:
-    """Returns a page of `items`, which have to be in ascending order of `key`. `descending` serves them in the opposite
-    order. Without `first` and `last` the page has no nodes, only counts.
+    """Returns a page of `items`, which have to be in ascending order of `key`. With `descending`, the page has them in
+    the opposite order. Without `first` and `last`, the page has no nodes, only counts.
     """
     low, high = 0, len(items)
     if after is not None:
@@ -111,8 +111,8 @@ def encode(place: tuple[Any, ...]) -> str:
 
 
 def decode(cursor: str, items: Sequence[Any], key: Key) -> tuple[Any, ...]:
-    """Returns the sort key in a cursor. Raises `GitHubError` if the text is no cursor, or if it is a cursor of another
-    order.
+    """Returns the sort key that a cursor holds. Raises `GitHubError` if the text is not a cursor, or is a cursor of a
+    list in another order.
     """
     try:
         raw = base64.b64decode(cursor, validate=True)

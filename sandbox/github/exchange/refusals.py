@@ -1,13 +1,13 @@
-"""The errors that GitHub reports in an answer with HTTP status 200. Each is an exception that becomes an entry of
-`errors`.
+"""The errors that GitHub reports in an answer with HTTP status 200. Each is an exception, from which an entry of
+`errors` is made.
 """
 
 from typing import Any
 
 
 class GitHubError(Exception):
-    """An entry of `errors`. `type` is GitHub's word, such as `NOT_FOUND`. Path and locations are added where it is
-    raised.
+    """An entry of `errors`. `type` is GitHub's name for the error, such as `NOT_FOUND`. The path and the locations are
+    added when the answer is made.
     """
 
     def __init__(self, type_: str, message: str, extensions: dict[str, Any] | None = None) -> None:
@@ -28,8 +28,8 @@ class GitHubError(Exception):
 
 
 class NotModelled(Exception):
-    """Raised for something that the schema has and the stand-in does not. The request is then refused, not answered
-    with null.
+    """Raised for a field, an argument or a path that GitHub has and the stand-in does not have. The request is then
+    refused with 501, not answered with null.
     """
 
     def __init__(self, what: str) -> None:

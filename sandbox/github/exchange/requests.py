@@ -19,8 +19,8 @@ DOCUMENTATION = "https://docs.github.com/rest"
 
 @dataclass(slots=True)
 class Request:
-    """A request to GitHub or GH Archive. The fields from `operation` to `node_count` are set only for GraphQL, once the
-    price of the query is computed.
+    """A request to GitHub or GH Archive. The fields from `operation` to `node_count` are set only for GraphQL, when the
+    query is parsed and priced.
     """
 
     kind: Kind
@@ -57,8 +57,8 @@ class Request:
 
     @property
     def payer(self) -> str:
-        """The owner of the budget that the request uses: a login, `installation:5` or `app:7`; empty while that is
-        unknown.
+        """The owner of the budget that the request uses: a login, `installation:5` or `app:7`. It is empty until the
+        caller is known.
         """
         if self.installation is not None:
             return self.installation.payer
@@ -69,8 +69,8 @@ class Request:
 
 @dataclass(slots=True)
 class Reply:
-    """An answer to send. If `cut` is set, only half of the body is sent, and `cut` says what happens then: `reset`
-    breaks the connection, `short` ends it as if the body were complete, `endless` leaves it open.
+    """An answer to send. If `cut` is set, only half of the body is sent. `cut` then says how the answer goes on:
+    `reset` breaks the connection, `short` ends the answer as if it were complete, `endless` leaves the connection open.
     """
 
     status: int
@@ -87,10 +87,10 @@ class Reply:
 
 @dataclass(slots=True, frozen=True)
 class Entry:
-    """One entry of the log. `after` is the cursor, or the page number, that the request continued from.
+    """One entry of the log. `after` is the cursor or the page number with which the request continued a list.
 
-    `at` and `sequence` are from the request's arrival. `account` is the owner of the budget that it used
-    (`Request.payer`), `cost` is its price, `fault` holds the names of the faults that applied.
+    `at` and `sequence` are from the request's arrival. `account` is the owner of the budget that the request used
+    (`Request.payer`). `cost` is what the budget was charged. `fault` has the names of the faults that applied.
     """
 
     sequence: int
@@ -121,6 +121,6 @@ def json_reply(status: int, content: Any, **headers: str) -> Reply:
 
 
 def message_reply(status: int, message: str, documentation: str = DOCUMENTATION, **headers: str) -> Reply:
-    """Returns a refusal in the form of REST's."""
+    """Returns an error answer in the format of REST."""
     content = {"message": message, "documentation_url": documentation, "status": str(status)}
     return json_reply(status, content, **headers)

@@ -3,15 +3,15 @@
     github.faults.add(BadGateway(), times=3, operation="PullRequests", page_over=25)
     github.faults.add(NullNode(number=7), times=None)
 
-A fault answers a request in place of the stand-in, or acts while fields and nodes are resolved, or on the finished
-answer. A GraphQL answer that a fault has changed is checked against the schema (`conformance.py`): if GitHub could
-not have sent it, the test fails. docs/faults.md lists what the system does about each.
+Some faults answer a request in place of the stand-in. Others act while fields and nodes are resolved, or change the
+finished answer. A changed GraphQL answer is checked against the schema (`conformance.py`). If GitHub could not have
+sent the answer, the test fails. docs/faults.md lists what the system does about each fault.
 
-**Add a fault or an oddity.** Write an `Effect` in the module of what it changes: a whole answer (`replies.py`),
-limits, pages, nodes, fields, the transfer of an answer (`transport.py`), who asks (`accounts.py`, `policies.py`), or
-anything at random (`chance.py`). The class overrides methods of `Effect`, one for each step of a request at which it
-acts (`effect.py`). Add its name below. Something odd about the world itself, such as a deleted author, is not a fault
-but a method in `world/`.
+**Add a fault or an oddity.** Write an `Effect` in the module of what it changes: a whole answer (`replies.py`), limits,
+pages, nodes, fields, the transfer of an answer (`transport.py`), the rights of accounts (`accounts.py`, `policies.py`),
+or anything at random (`chance.py`). The class overrides methods of `Effect`, one for each step of a request at which it
+acts (`effect.py`). Add its name below. An oddity of the world itself, such as a deleted author, is not a fault. Write a
+method in `world/` for it.
 """
 
 from sandbox.github.faults.accounts import Poorer

@@ -1,4 +1,4 @@
-"""A fault that shows some accounts less than others."""
+"""A fault that hides items from some accounts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,8 +10,9 @@ from sandbox.github.faults.effect import Effect
 
 @dataclass
 class Poorer(Effect):
-    """Lists contain and count only the items for which `sees` returns True. Switched on for one `account`, it shows
-    that account fewer children and smaller counts than others (0xB10C/github-metadata-backup#1).
+    """Lists contain and count only the items for which `sees` returns True. If the fault is switched on for one
+    `account`, that account sees fewer children and smaller counts than other accounts
+    (0xB10C/github-metadata-backup#1).
     """
 
     sees: Callable[[Any], bool]

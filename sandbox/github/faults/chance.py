@@ -1,6 +1,6 @@
 # ruff: noqa: ARG002 (every effect has the signatures of Effect, whatever it uses)
-"""Random faults from a seed. One makes GitHub answer anything that its schema allows; the other makes a tenth of its
-items odd.
+"""Random faults from a seed. `Babble` makes GitHub give any answer that its schema allows. `OddTenth` makes a tenth of
+GitHub's items odd.
 """
 
 import re
@@ -32,11 +32,15 @@ class Babble(Effect):
     """Gives random answers that the schema allows: nulls, with or without an error, short and empty lists, false next
     pages, any cursor, any count. REST's lists get random items, links that lead anywhere, and statuses that refuse.
 
-    `odds` is the probability of each. The same seed gives the same answers to the same requests in the same order. With
-    `stubborn`, a repeated request gets the same answer again. REST's answer then depends on the route only. If the seed
-    is even, a field behaves the same in all items; if the seed is odd, it behaves differently from item to item.
-    Without `lone_nulls`, only lists are null without an error, because an author that is null could also be a deleted
-    account. See docs/faults.md, "Limits": anything that the schema allows.
+    `odds` is how probable a fault is at each field; some faults are more frequent or rarer by a fixed factor. The same
+    seed gives the same answers to the same requests in the same order.
+
+    With `stubborn`, a repeated request gets the same answer again. A REST answer then depends only on the route. In
+    GraphQL, a field then behaves the same in all items if the seed is even, and differently from item to item if the
+    seed is odd.
+
+    Without `lone_nulls`, only lists and their items are null without an error, because an author that is null could
+    also be a deleted account. See docs/faults.md, "Limits": anything that the schema allows.
     """
 
     seed: int = 0
@@ -125,11 +129,15 @@ ODDITIES: tuple[Oddity, ...] = get_args(Oddity)
 
 @dataclass
 class OddTenth(Effect):
-    """Makes a tenth of all items odd while it is switched on. A seed chooses them. Each is odd in one way, in GraphQL
-    and in REST: hidden (counted and not listed), refused (FORBIDDEN in its place), null without an error, miscounted
-    (its lists count one item too many), or blank (its lists are empty and keep their counts).
+    """Makes a tenth of all items odd while it is switched on. A seed chooses the items. Each is odd in one way:
 
-    See docs/faults.md, "Limits": a tenth of all nodes.
+    - hidden: counted, but not listed
+    - refused: FORBIDDEN in its place
+    - null: null in its place, without an error
+    - miscounted: its lists count one item too many
+    - blank: its lists are empty, but keep their counts
+
+    REST shows null and miscounted items as usual. See docs/faults.md, "Limits": a tenth of all nodes.
     """
 
     seed: int = 0
@@ -138,7 +146,9 @@ class OddTenth(Effect):
     resolves: ClassVar[bool] = True
 
     def oddity(self, thing: Any) -> Oddity | None:
-        """Returns in which way an item is odd. None for nine items of ten, and for items without an id of their own."""
+        """Returns in which way an item is odd. Returns None for nine items of ten, and always for repositories,
+        accounts, teams, commits of pull requests, and items without a database id.
+        """
         identifier = getattr(thing, "database_id", None)
         if identifier is None or isinstance(thing, PullRequestCommit) or thing.typename in UNIQUE:
             return None
@@ -156,8 +166,8 @@ class OddTenth(Effect):
 
     def afterwards(self, request: Request, reply: Reply) -> Reply:
         """Removes hidden and refused items (see the class) from a REST list, but leaves the list's links unchanged.
-        Empties the lists of a blank thread. A hidden item that is requested alone gets a 404, a refused one a 403. Null
-        and miscounted items are shown as usual.
+        Empties the lists of a blank thread. If a request is for a single item, a hidden item gets a 404 and a refused
+        item a 403.
         """
         if request.kind != "rest" or reply.status != 200 or request.world is None:
             return reply
@@ -213,7 +223,9 @@ THREAD = re.compile(r".*/(?:issues|pulls)/(\d+)/\w+")
 
 
 def _thread_of(world: World, path: str) -> Any:
-    """Returns the issue or pull request that a REST list belongs to."""
+    """Returns the issue or pull request whose list a REST path requests. Returns None if the path is not of a thread's
+    list.
+    """
     found = THREAD.fullmatch(path.partition("?")[0])
     repository = rest.repository_of(world, path)
     if found is None or repository is None:

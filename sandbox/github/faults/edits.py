@@ -1,5 +1,5 @@
 # ruff: noqa: ARG002 (every effect has the signatures of Effect, whatever it uses)
-"""Changes that a test makes: to the world during a request, or to a finished answer."""
+"""Changes that a test makes: to the world when a request arrives, or to a finished answer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,9 @@ from sandbox.github.faults.effect import Effect
 
 @dataclass
 class Touch(Effect):
-    """Calls `do` with the request before it is processed, so that a test can change the world at that moment."""
+    """Calls `do` with the request before the request is processed, so that a test can change the world at that
+    moment.
+    """
 
     do: Callable[[Request], None]
 
@@ -25,7 +27,7 @@ class Touch(Effect):
 
 @dataclass
 class Edited(Effect):
-    """Lets `edit` change the JSON of a good answer in place. The result has to be an answer that GitHub could send
+    """Lets `edit` change the JSON of an answer in place. The result has to be an answer that GitHub could send
     (`conformance.py`).
     """
 

@@ -18,19 +18,24 @@ class Effect:
     extra_cost: int = 0
 
     def instead(self, request: Request, budget: Budget) -> Reply | None:
-        """Returns an answer that is sent without processing the request; None if the request is to be processed."""
+        """Returns an answer, which is sent in place of the stand-in's own. Returns None if the request is to be
+        processed.
+        """
 
     def spoil(self, request: Request, thing: Any, place: int, size: int) -> Exception | None:
-        """Returns the error that stands in place of an item that is not served; None if the item is served. An item is
-        a thread, or anything that `node` or `nodes` found. `place` is its index on a page of `size` items.
+        """Returns the error that the answer has in place of an item, or None if the item is served.
+
+        `thing` is an item of a page, such as a thread, a release or a commit, or a single thread, or an object that
+        `node` or `nodes` found. `place` is its index on a page of `size` items.
         """
 
     resolves: ClassVar[bool] = False
     """Whether `resolved` is called for every field of a query. Off unless it is overridden, because it takes time."""
 
     def resolved(self, request: Request, field: Field, value: Any) -> Any:
-        """Returns the value of a field after the fault; `value` is the one before. A `GitHubError` or `Broken` makes
-        the field null; if the field cannot be null, what is above it becomes null.
+        """Returns the value that a field has after the fault; `value` is the value before. A returned or raised
+        `GitHubError` or `Broken` makes the field null. If the field cannot be null, the nearest field above that can be
+        null becomes null.
         """
         return value
 
@@ -38,7 +43,7 @@ class Effect:
     """Whether `selected` is called for every item of a list."""
 
     def selected(self, request: Request, thing: Any) -> bool:
-        """Returns whether the item is listed and counted, in GraphQL and in REST."""
+        """Returns whether GraphQL and REST list and count the item."""
         return True
 
     def afterwards(self, request: Request, reply: Reply) -> Reply:
@@ -49,5 +54,5 @@ class Effect:
 
 
 def names(pattern: str, field: Field) -> bool:
-    """Returns whether `pattern`, such as `Issue.timelineItems` or `*.timelineItems`, names the field."""
+    """Returns whether a field matches `pattern`, such as `Issue.timelineItems` or `*.timelineItems`."""
     return fnmatchcase(field.name, pattern)

@@ -1,5 +1,5 @@
 # ruff: noqa: ARG002 (every effect has the signatures of Effect, whatever it uses)
-"""Faults of fields: GitHub refuses them, or never manages to answer them."""
+"""Faults of fields: GitHub refuses a field, or fails to answer it every time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,10 +21,11 @@ BY_APP = "Resource not accessible by integration"
 
 @dataclass
 class Refused(Effect):
-    """A field that is refused: FORBIDDEN at its path, and null; if the field cannot be null, its node is null.
+    """Refuses fields. A refused field is null, and an error of type `kind` has its path. If the field cannot be null,
+    its node is null.
 
-    `type` and `field` are patterns (`CrossReferencedEvent`, `*`). `when` decides by the field's object and
-    value. Reported in entrius/gittensor#1582, cartography#2935 and #2008.
+    `type` and `field` are patterns (`CrossReferencedEvent`, `*`). `when`, if given, gets the field's object and value,
+    and returns whether to refuse. Reported in entrius/gittensor#1582, cartography#2935 and #2008.
     """
 
     type: str
@@ -41,12 +42,14 @@ class Refused(Effect):
 
 
 def refused_teams() -> Refused:
-    """Returns a fault that refuses requested teams, as GitHub does for an App without the permission Members: read."""
+    """Returns a fault that refuses teams as requested reviewers. GitHub does so for an App without the permission
+    Members: read.
+    """
     return Refused("*", "requestedReviewer", BY_APP, when=lambda _, value: isinstance(value, Team))
 
 
 def refused_commits() -> Refused:
-    """Returns a fault that refuses the commits of every pull request, as GitHub does for an App without the permission
+    """Returns a fault that refuses the commits of every pull request. GitHub does so for an App without the permission
     Contents: read (policy-bot#42).
     """
     return Refused("PullRequest", "commits", BY_APP)
@@ -54,10 +57,11 @@ def refused_commits() -> Refused:
 
 @dataclass
 class BrokenField(Effect):
-    """A field (`Type.field`, a pattern) that fails with "Something went wrong" at any size.
+    """Makes a field fail with "Something went wrong", however small the page is. `name` is a pattern of `Type.field`.
 
-    `number`: only for this thread. `item_types`: only if one of these types, or all types, are requested. `whole`:
-    the whole answer fails; otherwise the field is null, or what is above it. Reported in cli/cli#11027.
+    If `number` is given, only the field of this thread fails. If `item_types` are given, the field fails only in
+    queries for one of these types, or for all types. With `whole`, the whole answer fails. Without `whole`, the field
+    is null, or the nearest field above that can be null. Reported in cli/cli#11027.
     """
 
     name: str
@@ -87,8 +91,8 @@ class BrokenField(Effect):
 
 @dataclass
 class BrokenTimeline(BrokenField):
-    """A thread's timeline that fails whenever one of `item_types` is requested; without `item_types`, always. With
-    `rest` it fails in REST, too.
+    """Makes a thread's timeline fail whenever one of `item_types` is requested. Without `item_types` the timeline
+    always fails. With `rest`, REST's timeline of the thread `number` fails, too.
     """
 
     name: str = "*.timelineItems"
@@ -103,8 +107,8 @@ class BrokenTimeline(BrokenField):
 
 @dataclass
 class GoneCommits(Effect):
-    """Commits that are gone, as after a forced push: `Repository.object` is NOT_FOUND for them. `oids` are their oids;
-    None: all commits are gone.
+    """Makes commits disappear, as after a forced push: `Repository.object` is NOT_FOUND for them. `oids` names the
+    commits. If `oids` is None, all commits are gone.
     """
 
     oids: frozenset[str] | None = None

@@ -1,5 +1,5 @@
 # ruff: noqa: ARG002 (every effect has the signatures of Effect, whatever it uses)
-"""Faults of limits: limits that are reached, and headers that are wrong about them."""
+"""Faults of limits: a limit is reached, or headers about limits are wrong."""
 
 from dataclasses import dataclass, field
 
@@ -18,7 +18,7 @@ SECONDARY_DOCUMENTATION = (
 
 @dataclass
 class PrimaryLimit(Effect):
-    """The account's window is used up: this request and all later ones are refused until the reset."""
+    """Uses up the account's window: GitHub refuses this request and all later ones until the reset."""
 
     status: int = 403
     type: str = "RATE_LIMITED"
@@ -31,8 +31,8 @@ class PrimaryLimit(Effect):
 
 @dataclass
 class SecondaryLimit(Effect):
-    """A secondary limit. `retry_after` is the seconds in its header; None: there is no header. With `status` 200 it has
-    a form that GraphQL sometimes uses.
+    """Answers with a secondary limit. `retry_after` is the number of seconds in the header of that name. If
+    `retry_after` is None, the header is missing. With `status` 200 the answer has a form that GraphQL sometimes uses.
     """
 
     retry_after: int | None = 60
@@ -44,8 +44,8 @@ class SecondaryLimit(Effect):
 
 @dataclass
 class Headers(Effect):
-    """A good answer of which some headers are missing (`drop`) or wrong (`set`), such as a reset in the past or an
-    absurd number.
+    """Removes headers from a good answer (`drop`), or gives them wrong values (`set`), such as a reset in the past or
+    an absurd number.
     """
 
     drop: tuple[str, ...] = ()
@@ -61,7 +61,7 @@ class Headers(Effect):
 
 @dataclass
 class StaleUsed(Effect):
-    """A good answer whose headers show less use than there is, by `behind` points, as if answers had arrived out of
+    """Makes the headers of a good answer show `behind` points too few as used, as if answers had arrived out of
     order.
     """
 

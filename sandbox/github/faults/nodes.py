@@ -1,5 +1,5 @@
 # ruff: noqa: ARG002 (every effect has the signatures of Effect, whatever it uses)
-"""Faults of single threads on a page."""
+"""Faults of single items on a page."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from sandbox.github.graphql.execution import Broken
 
 @dataclass
 class ResourceLimits(Effect):
-    """RESOURCE_LIMITS_EXCEEDED: the first `served` threads of a page are good, the others are null."""
+    """RESOURCE_LIMITS_EXCEEDED: the first `served` items of a page are good, and all others are null."""
 
     served: int = 0
 
@@ -24,11 +24,11 @@ class ResourceLimits(Effect):
 
 @dataclass
 class NullNode(Effect):
-    """A thread that is null on its page: the one with `number`, else the last one.
+    """Makes one item of a page null: the thread with `number`, or the last item if `number` is None.
 
-    `over`: only on pages that are larger than this. `asking`: only if nodes of one of these connections are
-    requested. With `{"timelineItems"}`, for example, the thread can still be listed, and its other connections can
-    be fetched.
+    Pages of at most `over` items stay good. If `asking` names connections, a page stays good unless the query requests
+    nodes of one of them. With `asking={"timelineItems"}`, for example, the thread can still be listed, and its other
+    connections can still be fetched.
     """
 
     number: int | None = None

@@ -1,6 +1,6 @@
-"""An outage of GitHub, in which nobody gets an answer.
+"""An outage of GitHub, during which GitHub answers no request.
 
-Users report outages of hours, in which an extractor used up twenty attempts within 28 minutes.
+Users report outages that lasted hours. One extractor had used up its twenty attempts after 28 minutes.
 """
 
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ Way = Literal["502", "refused", "reset", "hangs", "endless"]
 
 @dataclass
 class Outage:
-    """One outage. `requests` counts the requests that arrived during the outage. If `way` is `refused`, none can
-    arrive.
+    """One outage. `requests` counts the requests that arrived during the outage. It stays 0 if `way` is `refused`,
+    because then no connection is accepted.
     """
 
     way: Way

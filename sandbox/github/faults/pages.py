@@ -1,5 +1,5 @@
 # ruff: noqa: ARG002 (every effect has the signatures of Effect, whatever it uses)
-"""Faults of pages: they are blank, miscounted, or have a wrong next page."""
+"""Faults of pages: pages are blank, counts are wrong, or the next page is wrong."""
 
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -13,10 +13,10 @@ from sandbox.github.graphql.context import Field
 
 
 class AlteredPage:
-    """A page of a connection of which some fields are replaced. The same object serves as its `pageInfo`.
+    """A page of a connection with some of its fields replaced. The same object serves as the connection's `pageInfo`.
 
-    `nodes` holds a pair for each node that stays on the page: the node's former place, and what the page shows for it,
-    which is the item, an error or None.
+    `nodes` has a pair for each node that stays on the page. The first value is the node's place on the original page.
+    The second value is what the page now shows: the item, an error or None.
     """
 
     def __init__(self, page: Any, *, nodes: list[tuple[int, Any]] | None = None, **said: Any) -> None:
@@ -44,7 +44,7 @@ def _edge(edge: Any, thing: Any) -> Any:
 
 
 class _LostEdge:
-    """An edge of which the node is an error, or null."""
+    """An edge whose node is an error or null."""
 
     def __init__(self, edge: Any, instead: Exception | None) -> None:
         self.node = instead
@@ -53,14 +53,16 @@ class _LostEdge:
 
 
 def is_page(field: Field, value: Any) -> bool:
-    """Returns whether the field is a connection. A field `pageInfo` is not, although its value is a page, too."""
+    """Returns whether the field is a connection. A field `pageInfo` is not a connection, although its value is a page
+    object, too.
+    """
     return not field.name.endswith(".pageInfo") and hasattr(value, "page_info") and hasattr(value, "edges")
 
 
 @dataclass
 class Blank(Effect):
-    """Connections that are empty, with HTTP 200 and without an error. `name` is a pattern of `Type.field`. `counts`
-    says whether the connections' counts are unchanged, or 0.
+    """Makes connections empty, with HTTP status 200 and without an error. `name` is a pattern of `Type.field`. `counts`
+    says whether the connections' counts stay as they are or become 0.
 
     A user reported 45 empty timelines in an answer with 69 pull requests.
     """
@@ -89,7 +91,7 @@ class Blank(Effect):
 
 @dataclass
 class BlankList(Effect):
-    """A REST list that is `[]`, without another page."""
+    """Makes a REST list empty (`[]`), without a link to another page."""
 
     def afterwards(self, request: Request, reply: Reply) -> Reply:
         if reply.status == 200 and request.kind == "rest" and isinstance(orjson.loads(reply.body), list):
@@ -100,10 +102,10 @@ class BlankList(Effect):
 
 @dataclass
 class Miscounted(Effect):
-    """Connections that match `name` (a pattern of `Type.field`) and report a wrong count.
+    """Makes connections report a wrong count. `name` is a pattern of `Type.field`.
 
-    The count is `to`, if that is given; otherwise the true one plus `by`, which may be negative. Reported in
-    streamlink#622; others report counts that fall to 0.
+    The count is `to` if `to` is given. Otherwise it is the true count plus `by`, which may be negative. Reported in
+    streamlink#622; other users report counts that fall to 0.
     """
 
     name: str
@@ -125,8 +127,8 @@ class Miscounted(Effect):
 
 @dataclass
 class EndlessPages(Effect):
-    """Connections that always have a next page. `name` is a pattern of `Type.field`. `cursor` says whether the next
-    page's cursor is null, always the same, or one of two in turn (zerocracy/judges-action#2142).
+    """Makes connections always have a next page. `name` is a pattern of `Type.field`. `cursor` says how the next page's
+    cursor is wrong: it is null, always the same, or alternates between two (zerocracy/judges-action#2142).
     """
 
     name: str
@@ -151,7 +153,7 @@ class EndlessPages(Effect):
 
 @dataclass
 class CircularLinks(Effect):
-    """A REST list whose link to the next page leads to the page itself, or to the first page
+    """Makes the next-page link of a REST list lead to the requested page itself, or to the first page
     (zerocracy/judges-action#2142).
     """
 

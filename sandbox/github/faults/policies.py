@@ -1,4 +1,4 @@
-"""Policies of organizations, which keep content from accounts that may otherwise see the repositories."""
+"""Policies of organizations. They refuse an organization's content to accounts that could see it without the policy."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -33,10 +33,11 @@ WORDS: dict[Rule, str] = {
 
 @dataclass
 class Policy(Effect):
-    """A policy of an organization. It refuses the content of the organization's repositories, as FORBIDDEN or 403, also
-    where other content refers to it.
+    """A policy of an organization. It refuses all content of the organization's repositories, with FORBIDDEN in GraphQL
+    and 403 in REST. It also refuses such content where other content refers to it.
 
-    For SAML the answer has `X-GitHub-SSO: required; url=...`, where a person can authorize the token.
+    If the rule is SAML, the answer has the header `X-GitHub-SSO: required; url=...`. A person can authorize the token
+    at that address.
     """
 
     organization: str

@@ -46,8 +46,8 @@ EFFECTS: dict[str, type[Effect]] = {
 
 @dataclass
 class Fault:
-    """A fault that is switched on, and the requests that it applies to. `path` is a pattern of the URL's path and query
-    (`*/pulls/comments*`). `account` is the owner of the budget that a request uses (`Request.payer`).
+    """A fault that is switched on, and the conditions that a request has to meet. `path` is a pattern of the URL's path
+    and query (`*/pulls/comments*`). `account` is the owner of the budget that a request uses (`Request.payer`).
     """
 
     effect: Effect
@@ -84,8 +84,8 @@ class Faults:
         self._cursors: set[str] = set()
 
     def add(self, effect: Effect, **how: Any) -> Fault:
-        """Switches on a fault; returns it, so that `hits` can be read: how often it applied. `how` are the other fields
-        of `Fault`. With `times=None` it is never switched off.
+        """Switches on a fault and returns it; `hits` of the returned fault says how often it has applied. `how` are the
+        other fields of `Fault`. With `times=None` the fault stays on until it is removed.
         """
         fault = Fault(effect, **how)
         with self._lock:
@@ -113,8 +113,9 @@ class Faults:
             return frozenset(self._cursors)
 
     def match(self, request: Request) -> list[Effect]:
-        """Returns the effects of the faults that apply to this request, and counts each of these faults. Records in the
-        request the names of the effects, and a function that tells which items they select.
+        """Returns the effects of the faults that apply to this request, and counts a hit for each of these faults.
+        Stores two things in the request: the names of the effects, and a function that returns whether an item is
+        listed.
         """
         with self._lock:
             met = [fault for fault in self._faults if fault.matches(request)]
@@ -128,7 +129,7 @@ class Faults:
         return effects
 
     def described(self) -> list[dict[str, Any]]:
-        """Returns a description of each fault that is switched on, as JSON for GET `faults`."""
+        """Returns a description of each fault that is switched on, as the control request GET `faults` shows it."""
         with self._lock:
             return [_described(fault) for fault in self._faults]
 
@@ -141,9 +142,10 @@ HOW: tuple[str, ...] = ("times", "kind", "operation", "path", "page_over", "acco
 
 
 def from_control(wanted: dict[str, Any]) -> tuple[Effect, dict[str, Any]]:
-    """Reads a control request's JSON. Returns the effect with the given name and fields, and the `how` of `Faults.add`.
+    """Reads the JSON of a control request. Returns the effect with the given name and fields, and the arguments `how`
+    for `Faults.add`.
 
-    Raises `ValueError` for an unknown name, `TypeError` for an unknown field.
+    Raises `ValueError` if the name is unknown, and `TypeError` if a field is unknown.
     """
     options = dict(wanted)
     name = options.pop("effect", None)

@@ -1,5 +1,5 @@
 # ruff: noqa: ARG002 (every effect has the signatures of Effect, whatever it uses)
-"""Faults that replace the whole answer: gateways that give up, servers that fail, tokens that are refused."""
+"""Faults that replace the whole answer: a gateway gives up, a server fails, a token is refused."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,8 +16,8 @@ UNICORN = (
 
 @dataclass
 class BadGateway(Effect):
-    """502, as HTML or JSON. `extra_cost` is the points that GitHub charges for a timeout, beside the price of the
-    query.
+    """Answers 502, as HTML or JSON. `extra_cost` is how many points GitHub charges for a timeout, in addition to the
+    price of the query.
     """
 
     json: bool = False
@@ -38,7 +38,7 @@ class GatewayTimeout(BadGateway):
 
 @dataclass
 class SomethingWentWrong(Effect):
-    """An answer with HTTP status 200 that has nothing but the error "Something went wrong", with the request's id."""
+    """Answers with HTTP status 200, no data, and the error "Something went wrong", which names the request's id."""
 
     charged: ClassVar[bool] = True
 
@@ -48,7 +48,7 @@ class SomethingWentWrong(Effect):
 
 @dataclass
 class Forbidden(Effect):
-    """A 403 that is final and not a limit."""
+    """Answers a 403 for lack of permission. It is not a rate limit, so waiting does not help."""
 
     message: str = "Resource not accessible by personal access token"
 
@@ -58,7 +58,7 @@ class Forbidden(Effect):
 
 @dataclass
 class BadCredentials(Effect):
-    """401, as for a token that was revoked or has expired."""
+    """Answers 401, as GitHub does for a token that was revoked or has expired."""
 
     def instead(self, request: Request, budget: Budget) -> Reply:
         return bad_credentials()
@@ -66,7 +66,7 @@ class BadCredentials(Effect):
 
 @dataclass
 class ServerError(Effect):
-    """500, or another status, with GitHub's plain message."""
+    """Answers 500, or another `status`, with the plain message "Server Error"."""
 
     status: int = 500
 
@@ -76,7 +76,7 @@ class ServerError(Effect):
 
 @dataclass
 class ProxyPage(Effect):
-    """A page of HTML from something that stands before GitHub, without any of GitHub's headers."""
+    """Answers an HTML page that blocks the request, as a proxy in front of GitHub does."""
 
     status: int = 405
 

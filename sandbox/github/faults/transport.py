@@ -20,7 +20,7 @@ class Reset(Effect):
 
 @dataclass
 class Truncated(Effect):
-    """Sends half of a good answer as if it were complete; its JSON cannot be parsed."""
+    """Sends half of a good answer as if it were complete, so that its JSON cannot be parsed."""
 
     def afterwards(self, request: Request, reply: Reply) -> Reply:
         reply.cut = "short"
@@ -42,7 +42,9 @@ class Hang(Effect):
 
 
 class Held(Effect):
-    """Sends no answer before `release` is called, which any thread may do. `waiting` is how many answers are held."""
+    """Holds answers back until `release` is called; any thread may call it. `waiting` is how many answers are held at
+    present.
+    """
 
     def __init__(self) -> None:
         self.waiting = 0
