@@ -1,3 +1,3 @@
-"""Workflows decide which repositories run, what is retried, and when a job has ended. They touch nothing but
-Temporal.
+"""Workflows decide which repositories run, what is retried, and when a job has ended. Workflows reach the outside world
+only through Temporal's activities.
 """

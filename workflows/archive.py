@@ -19,8 +19,8 @@ HOUR = timedelta(hours=1)
 
 @workflow.defn(name=ARCHIVE)
 class ArchiveWorkflow:
-    """Reads the hours of a reading of GH Archive, first to last. A cancel drops the hour that is being read, and ends
-    the reading as canceled.
+    """Reads the hours of one reading of GH Archive, from the first to the last. If the workflow is canceled, the hour
+    in progress is not stored, and the reading ends as canceled.
     """
 
     @workflow.init
@@ -31,10 +31,10 @@ class ArchiveWorkflow:
 
     @workflow.run
     async def run(self, _read: ArchiveRead) -> ArchiveProgress | None:
-        """Runs the reading and returns how it ended, also if it failed after a slice. Returns None if the reading had
-        ended before this run.
+        """Runs the reading and returns how the reading ended. Returns None if the reading had ended before this run.
 
-        Raises if the reading is canceled, or fails before its first slice has ended.
+        Raises an error if the reading is canceled, or fails before this run's first slice has ended. If a later slice
+        fails, returns the progress with the failure.
         """
         try:
             if self._plan is None:
@@ -68,8 +68,8 @@ class ArchiveWorkflow:
         )
 
     async def _slices(self, plan: ArchivePlan) -> ArchiveProgress | None:
-        """Runs slices to the end of the reading and returns how it ended. Returns None if the history of this run is
-        long, so that the next run has to continue.
+        """Runs slices to the end of the reading and returns how the reading ended. Returns None if this run's history
+        is long: then the next run has to continue the reading.
         """
         while not workflow.info().is_continue_as_new_suggested():
             if workflow.cancellation_reason() is not None:

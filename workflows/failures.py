@@ -11,8 +11,8 @@ with workflow.unsafe.imports_passed_through():
 
 
 def failure_of(error: BaseException) -> Failure:
-    """Returns the failure that the error of an activity or of a child workflow holds. If it holds none, returns a
-    failure `workflow_error` with the message of the innermost cause.
+    """Returns the failure in the error of an activity or of a child workflow. If the error holds no failure, returns a
+    failure with the code `workflow_error` and the message of the innermost cause.
     """
     cause: BaseException | None = error
     while cause is not None:
@@ -30,10 +30,11 @@ def failure_of(error: BaseException) -> Failure:
 
 
 def ended_canceled(error: ActivityError, *, stopping: bool) -> bool:
-    """Returns whether a slice that failed counts as canceled: it was being canceled when its worker died, or when its
-    last attempt met a passing error. Temporal does not retry an activity that is being canceled.
+    """Returns whether a failed slice counts as canceled. A slice counts as canceled if it was being canceled when its
+    worker died or its last attempt met a passing error. The reason is that Temporal does not retry an activity that is
+    being canceled.
 
-    `stopping`: this run has asked its slices to stop.
+    `stopping` says whether this run has asked its slices to stop.
     """
     if not stopping and workflow.cancellation_reason() is None:
         return False
@@ -45,5 +46,5 @@ def ended_canceled(error: ActivityError, *, stopping: bool) -> bool:
 
 
 def was_never_begun(error: ActivityError) -> bool:
-    """Returns whether no worker has taken the activity from its task queue in time."""
+    """Returns whether the activity failed because no worker took it from its task queue in time."""
     return isinstance(error.cause, TemporalTimeoutError) and error.cause.type is TimeoutType.SCHEDULE_TO_START

@@ -1,5 +1,5 @@
-"""The Markdown that describes a workspace's job in Temporal's Web UI. It stays short for a job of 1,000
-repositories.
+"""Writes the Markdown that describes a workspace's job in Temporal's Web UI. The text stays short even for a job of
+1,000 repositories.
 """
 
 from collections.abc import Collection, Sequence
@@ -31,8 +31,8 @@ class JobCounts:
 
 
 def failed(outcome: RepositoryOutcome) -> FailedRepository:
-    """Returns the part of the details about a failed repository: each failure once, with the data types that
-    have it.
+    """Returns a failed repository's entry in the details. It names each distinct failure once, with the data types that
+    failed in this way.
     """
     types: dict[str, list[str]] = {}
     for each in outcome.types:
@@ -55,11 +55,11 @@ def of_running_job(
     paused: Collection[JobStanding],
     jobs_behind: int,
 ) -> str:
-    """Returns the details of a job in progress: failed and running repositories by name, then the numbers of the
-    others.
+    """Returns the details of a job in progress. They list failed and running repositories by name, and count the
+    repositories in every state.
 
-    `pausing` is set while the job stops because it is paused. `paused` are the workspace's paused jobs. `jobs_behind`
-    is the number of jobs that run after this one.
+    `pausing` is the job's state while the job stops because of a pause. Otherwise `pausing` is None. `paused` are the
+    workspace's paused jobs. `jobs_behind` is the number of jobs that run after this one.
     """
     ended = counts.completed + counts.failed + counts.canceled
     pending = counts.total - ended - len(running) - counts.historical - counts.waiting
@@ -88,7 +88,7 @@ def of_running_job(
 
 
 def of_paused_jobs(paused: Collection[JobStanding]) -> str:
-    """Returns the details while every job of the workspace that has not ended is paused."""
+    """Returns the details for the time in which the workspace has paused jobs only."""
     return "\n\n".join(_paused(paused))
 
 

@@ -1,7 +1,7 @@
-"""Runs the repositories of one job: a child workflow for each, a limited number at once.
+"""Runs the repositories of one job, each in a child workflow. Only a limited number of child workflows run at once.
 
-Recent legs come first. Once every recent leg has begun, free places go to historical legs; the recent legs need not
-have ended.
+Recent legs start first. Once every recent leg has started, free places go to historical legs, even if some recent legs
+still run.
 """
 
 import asyncio
@@ -45,19 +45,20 @@ LOOK_SECONDS = (2, 5, 10, 30)
 def place_of(plan: JobPlan, left: JobPlace | None) -> JobPlace:
     """Returns the place at which a job begins.
 
-    `left` is where the job stopped earlier in this run, or None. If it is of the job's present attempt, the job resumes
-    there. Otherwise the job begins with its first repository.
+    `left` is the place at which the job stopped earlier in this run, or None. If `left` belongs to the job's present
+    attempt, the job resumes there. Otherwise the job begins with its first repository.
     """
     place = left if left and left.plan.attempt == plan.attempt else JobPlace(plan=plan)
     return place.with_plan(plan, heeds_stopping=bool(plan.stopping) and workflow.patched(CANCELS_ALONE))
 
 
 class JobRun:
-    """Runs the child workflows of the job at `place`. It stops once the job's id is in `canceled`, which the
-    workspace's workflow changes. `pausing` is set if the job is to stop until it is resumed.
+    """Runs the child workflows of one job, beginning at `place`.
 
-    `making_room` holds the ids of repositories whose historical leg was asked to give way to a recent leg. `show` is
-    called when the details change. `tell` is called with the job's status, for the search attribute.
+    The run stops once the job's id is in `canceled`, a set that is shared with the workspace's workflow. `pausing` is
+    the job's state if the job is to stop until it is resumed, else None. `making_room` holds the ids of repositories
+    whose historical leg was asked to give way to a recent leg. `show` is called when the details in Temporal change.
+    `tell` is called with the job's status, for the search attribute.
     """
 
     def __init__(
@@ -107,8 +108,8 @@ class JobRun:
         return len(self.line.waiting) if self.line else 0
 
     def obey(self, standing: JobStanding) -> None:
-        """Takes over pause and cancel requests from the job's row. Does nothing if the row is of another attempt, or
-        the job has ended.
+        """Takes over pause and cancel requests from `standing`, the state in the job's row. Does nothing if the row is
+        of another attempt, or if the job has ended.
         """
         if standing.attempt == self.plan.attempt and not standing.ended:
             self.pausing = standing if standing.is_paused else None
@@ -143,11 +144,11 @@ class JobRun:
         )
 
     async def fan_out(self, place: JobPlace) -> JobPlace | None:
-        """Starts the child workflows and waits for them. Returns None if all repositories have ended, or the job is
+        """Starts the child workflows and waits for them. Returns None if all repositories have ended, or if the job is
         canceled.
 
-        Otherwise returns where a later run of the workflow resumes the job, because the job is paused or this run's
-        history is long.
+        Otherwise returns the place where a later run of the workflow resumes the job, because the job is paused or this
+        run's history is long.
         """
         line = self.line = RepositoryLine(self.plan.job_id, place, lambda: self.is_canceled or self.pausing is not None)
         looking = asyncio.create_task(self._look_after_waiting(line))
@@ -220,8 +221,8 @@ class JobRun:
                     line.join(repository_id, outcome.next_leg)
 
     async def _look_after_waiting(self, line: RepositoryLine) -> None:
-        """While repositories wait for other jobs, checks which of them may resume, and puts these back into
-        the line.
+        """Checks again and again which of the repositories that wait for other jobs may resume, and puts these into the
+        line. Runs until it is canceled.
         """
         while True:
             await workflow.wait_condition(lambda: bool(line.waiting))
@@ -250,15 +251,15 @@ class JobRun:
             return waiting
 
     async def _make_room(self, line: RepositoryLine) -> None:
-        """Asks historical legs to end, if recent legs that waited for other jobs may resume and find no free place."""
+        """Asks historical legs to give way if recent legs that waited for other jobs may resume but find no free place."""
         if historical := self._in_the_way(line):
             self._making_room.update(historical)
             await self._ask_to_give_way(historical)
 
     def _in_the_way(self, line: RepositoryLine) -> list[str]:
-        """Returns the ids of repositories whose historical leg has to give way: one for each recent leg that may
-        resume, minus those that were asked before. Returns none while this run is paused or draining, because it then
-        starts no leg.
+        """Returns the ids of repositories whose historical leg has to give way: one id for each recent leg that may
+        resume. Legs that were already asked to give way count against that number. While this run is paused or
+        draining, returns no ids, because the run then starts no leg.
         """
         wanted = 0 if self._draining or self.pausing else max(line.recent_to_resume - len(self._making_room), 0)
         return [each for each in self._children if self._legs[each] == "historical"][:wanted]
@@ -270,14 +271,12 @@ class JobRun:
         )
 
     def _is_to_stop(self, line: RepositoryLine) -> bool:
-        """Returns whether a repository that runs, or waits for another job, has to stop: somebody canceled it without
-        the rest of the job.
-        """
+        """Returns whether somebody canceled a single repository that still runs, or still waits for another job."""
         return any(each in self.stopping for each in (*self._children, *line.waiting))
 
     def _stop_canceled(self, line: RepositoryLine) -> None:
-        """Stops the repositories that somebody canceled without the rest of the job, at their next page. Those that
-        wait for another job are moved to the front of the line, where they end at once.
+        """Stops the repositories that somebody canceled individually. Running repositories stop at their next page.
+        Repositories that wait for another job move to the front of the line, from which they end at once.
         """
         for repository_id in self.stopping & self._children.keys():
             self._children.pop(repository_id)
@@ -285,8 +284,8 @@ class JobRun:
         line.go_on([each for each in line.waiting if each in self.stopping])
 
     async def _ask_to_give_way(self, repository_ids: list[str]) -> None:
-        """Asks the workflows of these repositories to give way. A workflow that ends at that moment may miss it, which
-        does no harm.
+        """Asks the workflows of these repositories to give way. A workflow that ends at that moment may miss the
+        signal. That does no harm, because the workflow has then ended anyway.
         """
         children = [self._children.pop(each) for each in repository_ids]
         signals = (child.signal(RepositoryBackfillWorkflow.give_way) for child in children)

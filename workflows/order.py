@@ -1,8 +1,8 @@
-"""Decides the order of the work: the task queue of each leg, and which task of a queue comes first.
+"""Decides the order of the work: the task queue of each leg, and the priority of tasks within a queue.
 
-Temporal hands out tasks by their priority. Tasks of equal priority have fairness keys with weights, and Temporal
-shares free workers between the keys. So slices, each of which takes a minute, take turns. Priorities and keys are
-not part of a workflow's history, so they may change while jobs run.
+Temporal hands out tasks by priority. Tasks of equal priority have a fairness key (the workspace) and a weight, by which
+Temporal shares free workers between the keys. So the slices of several workspaces take turns. Priorities and keys may
+change while jobs run, because they are not compared when a workflow's history is replayed.
 """
 
 from temporalio.common import Priority
@@ -18,7 +18,7 @@ WEIGHTS = {"free": 1.0, "starter": 2.0, "pro": 2.0, "team": 3.0, "enterprise": 4
 
 
 def sweep_queue(task_queue: str, leg: Leg) -> str:
-    """Returns the task queue for sweeps of this leg. `task_queue` is the queue of workflows."""
+    """Returns the task queue for sweeps of this leg. `task_queue` is the task queue on which the workflows run."""
     return f"{task_queue}-{leg}"
 
 

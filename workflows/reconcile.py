@@ -18,7 +18,9 @@ RETRY = RetryPolicy(initial_interval=timedelta(seconds=10), backoff_coefficient=
 
 @workflow.defn(name=RECONCILE)
 class ReconcileWorkflow:
-    """Reconciles with Polar. It fails if too many add-ons would have ended at once, so that somebody looks at them."""
+    """Reconciles with Polar. The workflow fails if too many add-ons would have ended at once, so that an operator
+    checks whether they should end.
+    """
 
     @workflow.run
     async def run(self) -> Reconciled:

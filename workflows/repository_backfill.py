@@ -52,7 +52,7 @@ LEG_OVER: Final = LegOver()
 
 @workflow.defn(name=REPOSITORY_BACKFILL)
 class RepositoryBackfillWorkflow:
-    """Backfills one repository. If a data type fails, the others continue. The outcome holds the result of each."""
+    """Backfills one repository. If a data type fails, the others continue. The outcome holds each type's result."""
 
     @workflow.init
     def __init__(self, backfill: RepositoryBackfill) -> None:
@@ -80,14 +80,14 @@ class RepositoryBackfillWorkflow:
 
     @workflow.signal
     def give_way(self) -> None:
-        """Ends this run with what is committed. The parent workflow starts this one again later."""
+        """Ends this run; committed pages stay. The parent starts the repository's workflow again later."""
         self._asked_to_give_way = True
         self._stop()
 
     # A run need not wait for this signal: at its end it writes the repository's state itself.
     @workflow.signal(unfinished_policy=workflow.HandlerUnfinishedPolicy.ABANDON)
     async def paused_in_temporal(self, paused: PausedSlices) -> None:
-        """Shows these slices, and no others, as paused by an operator in Temporal, until they resume."""
+        """Shows the slices in `paused`, and no others, as paused by a person in Temporal."""
         for data_type in [each for each in self._open if self._is_paused(each)]:
             del self._waiting[data_type]
         for slice_ in paused.slices:
@@ -152,8 +152,8 @@ class RepositoryBackfillWorkflow:
         return await self._end(RepositoryOutcome(repository=self._repository, status=status, types=outcomes))
 
     async def _each(self, *work: Coroutine[Any, Any, Any]) -> list[Any]:
-        """Returns the result of each coroutine, or its error; None for one that was stopped because this run gives
-        way.
+        """Runs the coroutines. Returns for each its result or its error, or None if the coroutine was stopped because
+        this run gives way.
         """
         self._work = [asyncio.create_task(each) for each in work]
         if self._stopping:
@@ -167,15 +167,15 @@ class RepositoryBackfillWorkflow:
         ]
 
     def _stop(self) -> None:
-        """Stops this run. A running slice ends at its next page; waits, and slices that no worker has, end at once."""
+        """Stops this run. Running slices end at their next page. Waits, and slices without a worker, end at once."""
         self._stopping = True
         for task in self._work:
             if task is not asyncio.current_task():
                 task.cancel()
 
     async def _left(self, next_leg: Leg, lost: list[TypeOutcome]) -> RepositoryOutcome:
-        """Ends a run that leaves work for a later one, of `next_leg`. Returns its outcome, or continues as new if only
-        its history is long. Records `lost`, the types whose slice failed without a result, as failed.
+        """Ends this run, which leaves work for a run of `next_leg`. Returns the outcome, or continues as new if only
+        the run's history is long. Records as failed the types in `lost`, whose slice failed without a result.
         """
         same_leg = next_leg == self._backfill.leg
         goes_on_itself = same_leg and not self._asked_to_give_way and not self._gives_place_back
@@ -220,7 +220,7 @@ class RepositoryBackfillWorkflow:
             await self._wait("repository", scope.waiting_reason, scope.limited_until, why, scope.waiting_since)
 
     async def _sweep(self, data_type: DataType) -> TypeOutcome | LegOver | None:
-        """Sweeps one type until it or its leg ends. Returns None if this run ends first; the next run continues."""
+        """Sweeps one type until the type or its leg ends. Returns None if this run ends first."""
         try:
             outcome = await self._slices(data_type)
         except BaseException:
@@ -240,7 +240,7 @@ class RepositoryBackfillWorkflow:
         return not (self._open | self._behind) & THREADS
 
     def _threads_behind(self) -> bool:
-        """Returns whether a type of threads continues in the next leg, and none is open in this one."""
+        """Returns whether more threads follow, but only in the next leg."""
         return bool(self._behind & THREADS) and not self._open & THREADS
 
     async def _slices(self, data_type: DataType) -> TypeOutcome | LegOver | None:
@@ -302,7 +302,7 @@ class RepositoryBackfillWorkflow:
 
     def _may_go_on(self, thread_slices: int | None, threads_ended: bool) -> bool:
         """Returns whether a type that waits for stored threads may run a slice. `thread_slices` and `threads_ended` are
-        as of its last slice. `thread_slices` None: another slice of threads alone is no reason to run.
+        as of the type's last slice. `thread_slices` is None if the type waits for all threads.
         """
         return (
             thread_slices not in (None, self._thread_slices)
@@ -312,7 +312,7 @@ class RepositoryBackfillWorkflow:
         )
 
     async def _slice(self, slice_: SweepSlice) -> SliceResult:
-        """Runs one slice. While no worker takes it, the repository is shown as waiting for a worker."""
+        """Runs one slice. If no worker takes the slice for a while, shows that the type waits for a worker."""
         leg, pace = self._backfill.leg, self._backfill.pace
         queue = order.sweep_queue(workflow.info().task_queue, leg)
 
@@ -355,7 +355,7 @@ class RepositoryBackfillWorkflow:
         why: str,
         since: datetime | None,
     ) -> None:
-        """Sleeps until `until`, and shows the reason (None: GitHub's limit). No worker is occupied meanwhile."""
+        """Sleeps until `until`, without a worker, and shows `reason` meanwhile. None stands for GitHub's limit."""
         since = since or workflow.now()
         self._waiting[what] = Waiting(reason=reason or "github_limit", since=since, until=until, detail=why)
         await self._mirror_wait()
@@ -366,7 +366,7 @@ class RepositoryBackfillWorkflow:
         await self._mirror_wait()
 
     async def _wait_for_another(self, data_type: DataType, job_id: str | None, pause: timedelta) -> None:
-        """Waits up to `pause` for the sweep of job `job_id`. Stops this run once nothing else here can run."""
+        """Waits up to `pause` for the sweep of job `job_id`. Stops this run if none of its types can run."""
         before = self._waiting.get(data_type)
         since = before.since if before and before.reason == "another_job" else workflow.now()
         self._waiting[data_type] = Waiting(reason="another_job", since=since, job_id=job_id)
@@ -384,12 +384,12 @@ class RepositoryBackfillWorkflow:
             self._held.discard(data_type)
 
     def _is_held_up(self) -> bool:
-        """Returns whether each type that has not ended waits, for another job or for stored threads."""
+        """Returns whether every type that has not ended waits for another job or for stored threads."""
         idle = {data_type for data_type, may_go_on in self._idle.items() if not may_go_on()}
         return self._gives_place_back or self._open - idle <= self._held
 
     async def _mirror_wait(self, lost: list[TypeOutcome] | None = None) -> None:
-        """Records the present waits, if they have changed, and types whose slice failed without a result (`lost`)."""
+        """Records the present waits if they have changed, and `lost`, the types whose slice failed without result."""
         await self._mirror.record_wait(self._repository, self._idle.keys(), lost or [])
 
     async def _end(self, outcome: RepositoryOutcome) -> RepositoryOutcome:

@@ -1,5 +1,5 @@
-"""Starts the workflow of one repository for the workflow of its job. For a repository that cannot be started, it
-records the outcome.
+"""Starts the workflow of one repository as a child of its job's workflow. Also records the outcome of a repository
+whose workflow cannot record it.
 """
 
 from temporalio import workflow
@@ -33,8 +33,9 @@ Child = workflow.ChildWorkflowHandle[RepositoryBackfillWorkflow, RepositoryOutco
 
 
 async def start(plan: JobPlan, repository: RepositoryRef, leg: Leg) -> Child:
-    """Starts the repository's workflow. Raises `WorkflowAlreadyStartedError` if one with the same id runs and does not
-    give way.
+    """Starts the repository's workflow. A workflow with the same id that still runs is first asked to give way.
+
+    Raises `WorkflowAlreadyStartedError` if that workflow still runs after some minutes.
     """
     down_to = plan.recent_since if leg == "recent" else None
     since = f"{plan.cutoff_at:%Y-%m-%d %H:%M} UTC"
@@ -103,14 +104,14 @@ async def record_lost(plan: JobPlan, repository: RepositoryRef, error: FailureEr
 
 
 async def record_canceled(plan: JobPlan, repository: RepositoryRef) -> RepositoryOutcome:
-    """Records that this repository was canceled without the rest of the job; returns its outcome. The repository has
-    stopped.
+    """Records that this repository was canceled individually, and returns its outcome. The repository must have stopped
+    before the call.
     """
     return await _record(plan, RepositoryOutcome(repository=repository, status="canceled"))
 
 
 async def _record(plan: JobPlan, outcome: RepositoryOutcome) -> RepositoryOutcome:
-    """Records an outcome in place of a child workflow that cannot record it; returns it."""
+    """Records an outcome that the child workflow cannot record itself, and returns the outcome."""
     await workflow.execute_activity_method(
         JobActivities.record_repository,
         RepositoryTransition(job_id=plan.job_id, attempt=plan.attempt, sequence=LAST_WORD, outcome=outcome),

@@ -30,14 +30,16 @@ a minute of GitHub's time, which is what it gives an account in a minute."""
 
 
 class RepositoryLine:
-    """Decides which repository starts next: every recent leg comes before every historical one. Recent legs with a
-    short history, by the count of a survey, come before the other recent legs.
+    """Decides which repository starts next. Every recent leg starts before every historical leg. Among the recent legs,
+    those with a short history start first, as counted by a survey.
 
-    It holds the ids of repositories, and the details of one page of them.
+    The line holds the ids of repositories, and the details of one page of repositories for each leg.
     """
 
     def __init__(self, job_id: str, place: JobPlace, stops: Callable[[], bool] = lambda: False) -> None:
-        """`stops` returns True if the job has to stop. Then no survey is waited for."""
+        """Restores the line from `place`. `stops` returns True if the job has to stop. The line then waits for no
+        survey.
+        """
         self.job_id = job_id
         self._stops = stops
         self.waiting: dict[str, Leg] = {}
@@ -68,17 +70,17 @@ class RepositoryLine:
         self._ids[leg].append(repository_id)
 
     def set_aside(self, repository_id: str, leg: Leg) -> None:
-        """Takes a repository out of the line. It comes back once another job lets it resume."""
+        """Takes a repository out of the line because it waits for another job. `go_on` puts the repository back."""
         self.waiting[repository_id] = leg
 
     def go_on(self, repository_ids: list[str]) -> None:
-        """Puts waiting repositories at the front of the line for their leg."""
+        """Puts repositories that waited for another job at the front of the line for their leg."""
         for each in repository_ids:
             self._back[self.waiting.pop(each)].append(each)
 
     @property
     def recent_to_resume(self) -> int:
-        """The number of recent legs that have waited and may resume."""
+        """The number of recent legs that waited for another job and may now resume."""
         return len(self._back["recent"])
 
     async def following(self) -> tuple[Leg, RepositoryRef] | None:
@@ -109,8 +111,8 @@ class RepositoryLine:
     def place(
         self, plan: JobPlan, ended: dict[str, int], latest_failed: list[FailedRepository], stopping: list[str]
     ) -> JobPlace:
-        """Returns the job's place for the next run. Repositories that wait for other jobs are back in the line; the
-        next run finds out whether they still have to wait.
+        """Returns the job's place for the next run of the workflow. Repositories that wait for other jobs are part of
+        the line in that place. The next run finds out whether they still have to wait.
         """
         ids = {
             leg: [
@@ -136,12 +138,12 @@ class RepositoryLine:
 
     @staticmethod
     def _page_size() -> int:
-        """Returns how many repositories are surveyed together before their recent legs."""
+        """Returns how many repositories are listed, and surveyed together, before their recent legs start."""
         return SURVEYED_PAGE if workflow.patched(SHORT_FIRST) else PAGE
 
     async def _short_ones(self, page: list[RepositoryRef]) -> list[RepositoryRef]:
-        """Surveys a page of repositories; returns those with a short history, which start next. The others go to the
-        back of the line.
+        """Surveys a page of repositories. Returns the repositories with a short history, which start next. Moves the
+        other repositories of the page to the back of the line.
         """
         if not workflow.patched(SHORT_FIRST):
             if page and workflow.patched(SURVEYS):
@@ -154,8 +156,8 @@ class RepositoryLine:
     async def _survey(
         self, survey: Callable[[JobActivities, SurveyRepositories], Awaitable[T]], page: list[RepositoryRef]
     ) -> T | None:
-        """Runs a survey and returns its answer. Returns None if it fails or the job stops; the sweeps then send their
-        own requests.
+        """Runs a survey and returns its answer. Returns None if the survey fails or the job stops. Without the answer,
+        the sweeps send requests of their own.
         """
         waits_on = not workflow.patched(SHORT_FIRST)
         if self._stops() and not waits_on:

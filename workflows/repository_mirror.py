@@ -39,8 +39,8 @@ _OUTCOMES = {
 
 
 class RepositoryMirror:
-    """Shows people which types of a repository have not ended (`open_types`), and what they wait for (`waits`). The
-    workflow changes both while it runs.
+    """Shows people the state of a repository. `open_types` are the data types that have not ended, and `waits` says
+    what they wait for. The repository's workflow changes both collections while it runs.
     """
 
     def __init__(self, backfill: RepositoryBackfill, open_types: Collection[DataType], waits: Waits) -> None:
@@ -55,7 +55,9 @@ class RepositoryMirror:
         self._told: dict[str, str] = {}
 
     async def record(self, outcome: RepositoryOutcome) -> None:
-        """Records a transition of the repository, with its present wait."""
+        """Records a transition of the repository. If the repository is in progress, the transition includes its last
+        recorded wait.
+        """
         self.sequence += 1
         goes_on = outcome.status == "in_progress"
         await workflow.execute_activity_method(
@@ -74,7 +76,7 @@ class RepositoryMirror:
         )
 
     async def record_wait(self, repository: RepositoryRef, idle: Collection[DataType], lost: list[TypeOutcome]) -> None:
-        """Records the present wait, if it has changed, and `lost`, the types whose slice failed without a result.
+        """Records the present wait, if the wait has changed, and `lost`, the types whose slice failed without a result.
         `idle` are the types that wait for other types of the repository.
         """
         wait = self._wait_of_all(idle)
@@ -89,8 +91,8 @@ class RepositoryMirror:
         await self.record(RepositoryOutcome(repository=repository, status="in_progress", types=lost))
 
     def _wait_of_all(self, idle: Collection[DataType]) -> Waiting | None:
-        """Returns the wait that ends first; None if nothing waits. If other types still run, the wait names those that
-        wait for the same reason.
+        """Returns the wait that ends first, or None if nothing waits. If other types still run, the returned wait names
+        the types that wait for the same reason.
         """
         if not self._waits:
             return None
@@ -105,15 +107,15 @@ class RepositoryMirror:
         return first.of_types(alike)
 
     def forget_wait(self) -> bool:
-        """Forgets the wait. Returns True if the repository's row still shows the moment at which that wait ends; the
-        next recorded transition deletes it from the row.
+        """Forgets the wait. Returns True if the repository's row still shows when that wait ends. The next recorded
+        transition removes this time from the row.
         """
         unsaid = self._until is not None
         self.wait = self._until = None
         return unsaid
 
     def tell(self, data_type: DataType, result: SliceResult) -> None:
-        """Shows the result of a slice in Temporal's details."""
+        """Shows the result of a type's latest slice in Temporal's details."""
         stored = ", ".join(f"{number} {noun}" for noun, number in sorted(result.stored.items()))
         cursor = f"at cursor {result.failure.cursor}: " if result.failure and result.failure.cursor else ""
         end = f": {cursor}{result.failure.what_and_remedy}" if result.failure else ""
@@ -149,19 +151,19 @@ class RepositoryMirror:
         return f"- {data_type} {told}" + (f"; {waiting.in_words(_clock)}" if waiting else "")
 
     def upsert(self, status: str) -> None:
-        """Sets Temporal's search attribute `BackfillStatus`."""
+        """Sets Temporal's search attribute `BackfillStatus` to `status`, if the namespace has this attribute."""
         if updates := temporal.updates(self._backfill.search_attributes, status=status):
             workflow.upsert_search_attributes(updates)
 
 
 def _gist(wait: Waiting | None) -> object:
-    """Returns the fields of a wait that matter for whether it has changed; None if there is no wait."""
+    """Returns the fields by which two waits are compared, or None if there is no wait."""
     return wait and (wait.reason, wait.until, wait.job_id, wait.data_types)
 
 
 def _status(wait: Waiting | None) -> str:
-    """Returns the value of `BackfillStatus`: `paused` or `waiting` if everything waits, `in_progress` if there is no
-    wait or it holds up only some data types.
+    """Returns the value of `BackfillStatus` for a wait. The value is `paused` or `waiting` if everything waits. It is
+    `in_progress` if there is no wait, or if only some data types wait.
     """
     if wait is None or wait.data_types:
         return "in_progress"

@@ -1,5 +1,5 @@
-"""Checks what people request of a workspace's workflow in Temporal, and makes the input of the activity that carries it
-out.
+"""Checks the signals and updates that people send to a workspace's workflow, and turns them into the input of the
+activity that carries them out.
 """
 
 import re
@@ -17,7 +17,9 @@ _FULL_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def check(update: Update) -> None:
-    """Raises `ValueError` for an update that no job could carry out, before Temporal writes it to the history."""
+    """Raises `ValueError` for an update that no job could carry out. Temporal then rejects the update without writing
+    it to the workflow's history.
+    """
     try:
         uuid.UUID(update.job_id)
     except ValueError:
@@ -30,8 +32,9 @@ def check(update: Update) -> None:
 
 
 def of_signal(workspace_id: str, action: SignalAction, signal: Signal) -> SignalRequest:
-    """Returns the activity's input for a signal. If it has an attempt, this system sent it: the job's row is changed
-    already, and is only read. Otherwise a person sent it: its action is written into the row.
+    """Returns the activity's input for a signal. A signal with an attempt was sent by this system, which has already
+    changed the job's row: the activity only reads the row. A signal without an attempt was sent by a person: the
+    activity writes the action into the row.
     """
     return _request(workspace_id, action if signal.attempt is None else None, signal)
 

@@ -1,5 +1,5 @@
-"""The retry policies of activities. The type of an error is its class in the taxonomy, which decides whether it is
-retried.
+"""The retry policies of activities. Temporal knows an error by its type, which is the error's class in the taxonomy.
+The policies list the types that are not retried.
 """
 
 from datetime import timedelta

@@ -1,5 +1,5 @@
-"""The ids of changes to the workflows' code (`workflow.patched`). A recorded history names the changes with which it
-ran; a replay follows only those.
+"""The ids of changes to the workflows' code, for `workflow.patched`. A workflow's history records which of these
+changes its run had, and a replay applies only those.
 """
 
 CANCELS_ALONE = "cancels alone"

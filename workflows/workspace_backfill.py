@@ -1,4 +1,4 @@
-"""The workflow of a workspace: runs its jobs, one at a time, and carries out requests about them."""
+"""The workflow of a workspace. It runs the workspace's jobs, one at a time, and carries out requests about jobs."""
 
 import asyncio
 from typing import Literal, NoReturn
@@ -41,10 +41,10 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn(name=WORKSPACE_BACKFILL)
 class WorkspaceBackfillWorkflow:
-    """Runs a workspace's jobs. Signals add jobs to its inbox. It ends when the inbox is empty and no job is paused; the
-    next signal starts it again.
+    """Runs a workspace's jobs, one at a time. Signals add jobs to the inbox. The workflow ends when the inbox is empty
+    and no job is paused. The next signal starts the workflow again.
 
-    When a job is paused, the jobs after it run. When it is resumed, it joins the end of the inbox.
+    While a job is paused, the jobs after it run. A resumed job joins the end of the inbox.
     """
 
     @workflow.init
@@ -95,7 +95,7 @@ class WorkspaceBackfillWorkflow:
                 return
 
     async def _rest(self) -> None:
-        """Waits until there is a job to run, or until no paused job is left."""
+        """Waits until there is a job to run or no job is paused. Continues as new if the history is long."""
         if self._paused:
             self._upsert("paused")
             self._show_paused()
@@ -128,7 +128,7 @@ class WorkspaceBackfillWorkflow:
 
     @workflow.signal(name="run")
     def run_job(self, job: Run) -> None:
-        """Adds a job, after those that wait."""
+        """Adds a job after the waiting jobs."""
         if job not in self._inbox and not (self._job and self._job.plan.job_id == job.job_id):
             self._inbox.append(job)
 
@@ -159,12 +159,12 @@ class WorkspaceBackfillWorkflow:
 
     @workflow.signal
     async def resume(self, resume: Resume) -> None:
-        """Resumes a paused job, after those that wait."""
+        """Resumes a paused job after the waiting jobs."""
         await self._obey("resume", resume)
 
     @workflow.query
     def progress(self) -> JobProgress:
-        """Answers how far the running job is, and which jobs come after it."""
+        """Answers how far the running job is, which jobs are paused, and how many jobs wait for their turn."""
         paused, behind = sorted(self._paused), len(self._inbox)
         if self._job is None:
             return JobProgress(paused_jobs=paused, jobs_behind=behind)
@@ -194,12 +194,12 @@ class WorkspaceBackfillWorkflow:
 
     @workflow.update(name="resume")
     async def update_resume(self, resume: Resume) -> JobStanding:
-        """Resumes a paused job, after those that wait."""
+        """Resumes a paused job after the waiting jobs."""
         return await self._asked_and_obeyed("resume", resume)
 
     @workflow.update
     async def cancel_repository(self, cancel: CancelRepository) -> JobStanding:
-        """Stops one repository of a job at a page boundary; the others continue."""
+        """Stops one repository of a job at a page boundary. The job's other repositories continue."""
         return await self._asked_and_obeyed("cancel_repository", cancel)
 
     @update_retry.validator
@@ -229,7 +229,7 @@ class WorkspaceBackfillWorkflow:
         return standing
 
     async def _asked(self, action: SignalAction, update: requests.Update) -> JobStanding:
-        """Writes an update into its job's row; returns the job's state. A refusal raises `ApplicationError`."""
+        """Writes an update into the job's row. Returns the job's state, or raises `ApplicationError` if refused."""
         try:
             standing = await self._write(requests.of_update(self._workspace_id, action, update))
         except ActivityError as error:
@@ -240,14 +240,14 @@ class WorkspaceBackfillWorkflow:
         return standing
 
     async def _obey(self, action: Literal["cancel", "pause", "resume"], signal: Cancel | Pause | Resume) -> None:
-        """Carries out a signal, then does what the job's row says. Does nothing if the workspace has no such job."""
+        """Writes a signal into the job's row if a person sent it, then acts on the row. Ignores unknown jobs."""
         async with self._row:
             standing = await self._carry_out(action, signal)
             if standing is not None:
                 await self._obey_row(standing)
 
     async def _obey_row(self, standing: JobStanding) -> None:
-        """Does what the job's row says. The caller holds the lock `self._row`."""
+        """Cancels, pauses or resumes the job as its row says. The caller holds the lock `self._row`."""
         if self._job is not None and self._job.plan.job_id == standing.job_id:
             self._job.obey(standing)
             return
@@ -264,7 +264,7 @@ class WorkspaceBackfillWorkflow:
                 self._show_end(outcome)
 
     async def _carry_out(self, action: SignalAction, signal: requests.Signal) -> JobStanding | None:
-        """Writes a person's signal into the job's row. Returns the job's state; None if the job is unknown."""
+        """Writes a signal into the job's row if a person sent it. Returns the row, or None for an unknown job."""
         return await self._write(requests.of_signal(self._workspace_id, action, signal))
 
     async def _write(self, request: SignalRequest) -> JobStanding | None:
@@ -277,7 +277,7 @@ class WorkspaceBackfillWorkflow:
         )
 
     async def _begin(self, work: Run | Retry) -> JobPlace | None:
-        """Begins a job; returns its place. Returns None if it has ended, or was canceled, paused or deleted."""
+        """Begins a job and returns its place. Returns None if the job is over, canceled or paused, or cannot begin."""
         # A cancel of an earlier attempt does not count for this one.
         self._canceled.discard(work.job_id)
         self._paused.pop(work.job_id, None)
@@ -364,7 +364,7 @@ class WorkspaceBackfillWorkflow:
         )
 
     async def _free_places(self, job_id: str) -> None:
-        """Frees the places of a paused job on which no activity works: other jobs no longer wait for its sweeps."""
+        """Frees the places of a paused job whose activities have ended. No other job then waits for its sweeps."""
         await workflow.execute_activity_method(
             JobActivities.free_places,
             FreePlaces(job_id=job_id),
@@ -390,7 +390,7 @@ class WorkspaceBackfillWorkflow:
         )
 
     def _tell(self, status: str) -> None:
-        """Sets the search attribute, which is `waiting` if all that is left of the job waits for other jobs."""
+        """Sets the search attribute to `status`, unless `status` is already its value."""
         if status != self._told:
             self._upsert(status)
 
