@@ -1,1 +1,1 @@
-"""The arithmetic of GitHub's budgets: what they allow, and what requests cost. No HTTP, no SQL, no clock."""
+"""The arithmetic of GitHub's budgets: what the budgets allow, and what requests cost. No HTTP, no SQL, no clock."""

@@ -1,9 +1,9 @@
-"""Computes when an account may use one of GitHub's budgets (GraphQL points, or REST requests), and for how much.
+"""Computes when an account may send a request within one of GitHub's budgets: GraphQL points, or REST requests.
 
-`store/budgets.py`, which holds the budgets for all workers, calls `ready_at` before a request and reports GitHub's
-answer afterwards. All moments are by the clock of `store/budgets.py`. GitHub's clock is only used for the seconds
-between an answer's `Date` header and a reset. The limits are documented at docs.github.com, "Rate limits" of the
-REST and of the GraphQL API.
+`store/budgets.py` holds the budgets for all workers. It calls `Budget.ready_at` before a request, and `Budget.settle`
+with GitHub's answer afterwards. All moments are from Postgres's clock. GitHub's clock is only used for the seconds
+between an answer's `Date` header and a reset. The limits are documented at docs.github.com, "Rate limits" of the REST
+and of the GraphQL API.
 """
 
 from collections.abc import Sequence
@@ -54,8 +54,8 @@ UNINFORMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A request that is to be sent. `points` and `seconds` are estimates. The pool checks `fence` before it
-    reserves.
+    """A request that is to be sent. `points` is its estimated cost, and `seconds` its estimated duration. If `fence` is
+    a sweep, points are reserved only while that sweep holds its lease.
     """
 
     resource: Resource
@@ -69,8 +69,8 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """The end of a request, as GitHub reported it. If `points` is None, the cost is unknown, and the estimate
-    counts.
+    """The end of a request: how it ended, how long it took, and what GitHub reported. `points` is None if the cost is
+    unknown; in that case the estimated cost counts.
     """
 
     outcome: Literal["answered", "limited", "failed"]
@@ -84,8 +84,8 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Points that are set aside for one request until it is settled. If a worker is killed before, its reservation
-    counts as spent until the reset.
+    """Points that are set aside for one request until that request is settled. If the worker is killed before, the
+    points count as spent until the budget's reset.
     """
 
     id: UUID
@@ -97,31 +97,32 @@ class Pool(Protocol):
     """The budgets of all accounts, shared by all workers."""
 
     async def reserve(self, ask: Ask, accounts: Sequence[str]) -> Reservation:
-        """Reserves points of the account that has the largest remaining budget.
+        """Reserves points of one of `accounts`. Among the accounts that can be used now, the one with the largest
+        remaining budget is chosen.
 
-        If no account can be used now, raises `RetryLater` with the moment at which one can. If the request's `fence`
-        does not hold, raises its error.
+        Raises `RetryLater` if no account can be used; the error has the moment at which one can. Raises an error if
+        `ask.fence` is a sweep that has lost its lease.
         """
         ...
 
     async def settle(self, reservation: Reservation, told: Told) -> None:
-        """Records what a finished request cost, and ends its reservation."""
+        """Records the result of a finished request, and ends the request's reservation."""
         ...
 
     async def hear(self, account: str, told: Told, operation: str) -> None:
-        """Records a finished request that had no reservation."""
+        """Records the result of a finished request for which nothing was reserved."""
         ...
 
     async def learn(self, operation: str) -> None:
-        """Stores the price of an operation that this worker learned from GitHub's answer, so that all workers estimate
-        with it.
+        """Stores this worker's price of `operation`, which the worker has learned from GitHub's answers. Other workers
+        load the stored prices when they start.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What unfinished requests reserve of an account's budget now."""
+    """The part of an account's budget that unfinished requests reserve now."""
 
     points: int = 0
     """Points of this resource, including those of killed workers."""
@@ -134,7 +135,9 @@ class Held:
 
 
 class Window(BaseModel):
-    """A budget's window as GitHub reports it. Answers may arrive out of order, so the largest `used` counts."""
+    """A budget's window as GitHub reports it. Answers may arrive out of order, so the largest `used` of a window
+    counts.
+    """
 
     limit: int
     used: int
@@ -142,7 +145,9 @@ class Window(BaseModel):
 
 
 class Slowed(BaseModel):
-    """The pace after a secondary limit: it begins at half of what was in use, and doubles every `RECOVERY`."""
+    """The reduced pace after a secondary limit. At first it is half of the account's last use, and it doubles every
+    `RECOVERY`.
+    """
 
     at: datetime
     concurrent: float
@@ -151,8 +156,8 @@ class Slowed(BaseModel):
 
 
 class Budget(BaseModel):
-    """One account's budget of one resource. GitHub sometimes reports two different windows alternately; the one with
-    fewer points left counts.
+    """One account's budget of one resource. GitHub sometimes reports two different windows in turn. In that case, the
+    window with fewer points left counts.
     """
 
     resource: Resource
@@ -169,8 +174,8 @@ class Budget(BaseModel):
     """The length of a window; known once one window directly followed another."""
 
     def left(self, now: datetime, share: float, held: Held) -> float:
-        """Returns the points that may still be reserved before the reset; infinite while no window is known. `share`
-        is the part of the budget, 0 to 1, that backfills may use.
+        """Returns how many points may still be reserved before the reset. Returns infinity while no window is known.
+        `share` is the part of the budget, 0 to 1, that backfills may use.
         """
         self._forget(now)
         return min(
@@ -178,10 +183,11 @@ class Budget(BaseModel):
         )
 
     def ready_at(self, now: datetime, share: float, ask: Ask, held: Held) -> datetime:
-        """Returns when this request may be sent: `now`, or a later moment, by the caller's clock.
+        """Returns when the request `ask` may be sent: `now`, or a later moment. `share` is the part of the budget, 0 to
+        1, that backfills may use.
 
-        Nothing can be planned without a reported window. So while none is known, a few requests are let through to
-        learn it.
+        Only an answer of GitHub's reports the budget's window. So while no window is known, up to `UNINFORMED` requests
+        may be in flight at once.
         """
         self._forget(now)
         at = max(now, self.paused_until or now)
@@ -204,10 +210,11 @@ class Budget(BaseModel):
     def _below(
         self, now: datetime, spent: Sequence[tuple[datetime, float]], held: float, more: float, allowed: float
     ) -> datetime:
-        """Returns when `more` points, or seconds, can be spent without exceeding `allowed`, the most in a minute.
+        """Returns when `more` can be spent without exceeding `allowed`, the limit of one minute. All amounts are
+        points, or all amounts are seconds.
 
-        `spent` is what was spent in the last minute, with the moments. `held` is what requests in flight reserve; if
-        only they stand in the way, the answer is `LOOK_AGAIN` from now.
+        `spent` holds the moments and amounts of the last minute. `held` is the amount that requests in flight reserve.
+        If the limit is exceeded only because of requests in flight, the result is `LOOK_AGAIN` from `now`.
         """
         total = sum(each for _, each in spent)
         if total + held + more <= allowed or (total == 0 and held == 0):
@@ -219,7 +226,8 @@ class Budget(BaseModel):
         return now + LOOK_AGAIN
 
     def _pace(self, now: datetime, share: float) -> tuple[float, float, float]:
-        """Returns the limits of the account at present: (requests at once, points a minute, seconds a minute)."""
+        """Returns the account's present limits: (requests at once, points a minute, seconds of GitHub's time a minute).
+        """
         part = min(share, MARGIN)
         concurrent, points = CONCURRENT * part, POINTS_A_MINUTE[self.resource] * part
         seconds = SECONDS_A_MINUTE[self.resource] * part
@@ -231,8 +239,8 @@ class Budget(BaseModel):
         return concurrent, points, seconds
 
     def settle(self, now: datetime, points: int, told: Told, held: Held) -> None:
-        """Records that a request has ended. `points` is what it cost, or the estimate; `held` no longer includes its
-        reservation.
+        """Records that a request has ended. `points` is the request's cost, or the estimate if the cost is unknown.
+        `held` is what the other unfinished requests reserve.
         """
         self._forget(now)
         self._spend(now, points, told.seconds)
@@ -258,7 +266,7 @@ class Budget(BaseModel):
             self.spent.append((second, points, round(seconds, 3)))
 
     def _hear(self, now: datetime, limit: int, used: int, wait: timedelta) -> None:
-        """Records a window that GitHub reported: `limit` points, of which `used` are used, until it is reset after
+        """Records a window that GitHub reported: `used` of `limit` points are used, and the window is reset after
         `wait`. A window whose reset is past, or whose limit is 0, is ignored.
         """
         if wait <= timedelta(0) or limit <= 0 or used < 0:
@@ -275,8 +283,10 @@ class Budget(BaseModel):
             self.period_seconds = (resets_at - self.last_reset).total_seconds()
 
     def _limited(self, now: datetime, wait: float | None, held: Held) -> None:
-        """Pauses the account after a rate limit: for `wait` seconds, if GitHub says how long to wait; if `wait` is
-        None, for a minute, which doubles with each further limit.
+        """Pauses the account after a rate limit, and slows the account down if the hour's budget is not used up.
+
+        `wait` is how many seconds GitHub asks to wait. If `wait` is None, the pause is a minute, and it doubles with
+        each further limit.
         """
         first = self.paused_until is None or now >= self.paused_until
         if first:

@@ -1,11 +1,13 @@
-"""Decides whether a server is down, from what all workers report, and which worker sends the next probe (decision 11).
+"""Decides from the reports of all workers whether a server is down, and which worker sends the next probe (decision
+11).
 
-The module only computes. `store/availability.py`, which holds the breaker for all workers, reports failures and
-probes, and asks what a worker has to do. All moments are by the clock of `store/availability.py`.
+This module only computes. `store/availability.py` holds the breaker for all workers. It reports failures and probes to
+the breaker, and asks the breaker what a worker has to do. All moments are from Postgres's clock.
 
-One failed request does not prove an outage: it may be too large, or its route may always fail. So a failed request
-is followed by a *probe*, the smallest request of the same API. Three requests in a row without an answer, the last
-of them a probe, mean that the API is down. Until a probe is answered, nothing else is sent to it.
+One failed request does not prove an outage, because the request may be too large, or its route may always fail. So
+after a failed request a worker sends a *probe*: the smallest request of the same API. The API counts as down after
+three requests in a row without an answer, if the last one is a probe. Two such requests suffice if another API of the
+server is down. While an API is down, only probes are sent to it.
 """
 
 from dataclasses import dataclass
@@ -38,10 +40,12 @@ class Intervals:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The breaker's answer to a worker: what the worker has to do next.
+    """The breaker's answer to a worker. `do` is what the worker has to do next:
 
-    `ask`: send the request. `probe`: send the smallest request of `api`, and report its result (`Breaker.probed`).
-    `wait`: ask again in a moment, because another worker sends a probe. `away`: send nothing before `until`.
+    - `ask`: send the request.
+    - `probe`: send the smallest request of `api`, and report the result with `probed`.
+    - `wait`: ask the breaker again in a moment, because a probe is under way or about to be sent.
+    - `away`: send nothing before `until`, because the server is down.
     """
 
     do: Literal["ask", "probe", "wait", "away"]
@@ -60,30 +64,35 @@ class Availability(Protocol):
     intervals: Intervals
 
     async def admit(self, api: str) -> Verdict:
-        """Returns what a worker has to do before it sends a request. If it has to send a probe, no other worker is told
-        to send one for a limited time.
+        """Returns what a worker has to do before it sends a request to `api`. If one worker has to send a probe, no
+        other worker gets this verdict until the probe's lease ends.
         """
         ...
 
     async def failed(self, api: str, reason: str) -> datetime:
-        """Records that a request got no answer. Returns when that was recorded; `doubt` takes this moment."""
+        """Records that a request to `api` got no answer. Returns the moment of the record, which the caller passes to
+        `doubt`.
+        """
         ...
 
     async def doubt(self, api: str, failed_at: datetime) -> Verdict:
-        """Returns what a worker has to do after a request without an answer at `failed_at`: `ask` if the API has
-        answered another request since.
+        """Returns what a worker has to do after its request got no answer at `failed_at`. The verdict is `ask` if the
+        API has answered a probe since then.
         """
         ...
 
     async def probed(self, api: str, began_at: datetime, reason: str | None) -> Verdict:
-        """Records the result of a probe. `reason` says why the probe got no answer, None if it got one. Returns `ask`
-        or `away`, or `wait` while a second probe has to confirm the first.
+        """Records the result of a probe that began at `began_at`, and returns what the worker has to do next. `reason`
+        says why the probe got no answer. `reason` is None if the probe got an answer.
+
+        The verdict after an answer is `ask`. The verdict after a failed probe is `wait` if another probe has to confirm
+        the failure, and `away` if the API is down.
         """
         ...
 
 
 class Api(BaseModel):
-    """One API of a server: `graphql`, `core` (REST), `archive`."""
+    """The state of one API of a server. The APIs are `graphql`, `core` (REST) and `archive` (GH Archive)."""
 
     away: bool = False
     failures: int = 0
@@ -101,7 +110,9 @@ class Api(BaseModel):
 
 
 class Breaker(BaseModel):
-    """The state of one server. While the server is down, its APIs get one probe a minute, one API after the other."""
+    """The state of one server. While APIs of the server are down, one probe a minute is sent to one of these APIs, to
+    each in turn.
+    """
 
     apis: dict[str, Api] = {}
     next_probe_at: datetime | None = None
@@ -110,7 +121,7 @@ class Breaker(BaseModel):
     """When the lease of the present probe ends."""
 
     def admit(self, now: datetime, api: str, intervals: Intervals) -> Verdict:
-        """Returns what a worker has to do before it sends a request."""
+        """Returns what a worker has to do before it sends a request to `api`."""
         mine = self._of(api)
         if mine.away:
             return self._away(now, api, intervals)
@@ -120,7 +131,7 @@ class Breaker(BaseModel):
         return Verdict("ask", now)
 
     def failed(self, now: datetime, api: str, reason: str, intervals: Intervals) -> None:
-        """Records a request without an answer."""
+        """Records that a request to `api` got no answer. `reason` says why."""
         mine = self._of(api)
         if not mine.away and mine.failed_at is not None and now - mine.failed_at > intervals.suspicion:
             mine.failures, mine.since, mine.probe_after = 0, None, None
@@ -128,7 +139,7 @@ class Breaker(BaseModel):
         mine.since, mine.failed_at, mine.reason = mine.since or now, now, reason
 
     def doubt(self, now: datetime, api: str, failed_at: datetime, intervals: Intervals) -> Verdict:
-        """Returns what a worker has to do after a request that got no answer at `failed_at`."""
+        """Returns what a worker has to do after its request to `api` got no answer at `failed_at`."""
         mine = self._of(api)
         if mine.answered_at is not None and mine.answered_at >= failed_at:
             return Verdict("ask", now)
@@ -139,8 +150,8 @@ class Breaker(BaseModel):
         return self._lease(now, api, intervals)
 
     def probed(self, now: datetime, api: str, began_at: datetime, reason: str | None, intervals: Intervals) -> Verdict:
-        """Returns what a worker has to do after a probe that began at `began_at`. `reason` says why the probe got no
-        answer, None if it got one.
+        """Records the result of a probe that began at `began_at`, and returns what the worker has to do next. `reason`
+        says why the probe got no answer. `reason` is None if the probe got an answer.
         """
         mine = self._of(api)
         self.probing_until = None
@@ -162,8 +173,8 @@ class Breaker(BaseModel):
         return self._away(now, api, intervals)
 
     def _away(self, now: datetime, api: str, intervals: Intervals) -> Verdict:
-        """Returns what a worker has to do while this API is down: send nothing for some time, or send a probe, and to
-        which API.
+        """Returns what a worker has to do while `api` is down: wait, send nothing for some time, or send a probe. The
+        probe may go to another API of the server that is down, too.
         """
         if self._is_probing(now):
             return Verdict("wait", now)
@@ -179,8 +190,8 @@ class Breaker(BaseModel):
         return Verdict("probe", now, api)
 
     def _pauses(self, now: datetime, api: Api) -> bool:
-        """Returns whether it is too early for the API's next probe. After a probe without an answer, the next one
-        proves something only if some time has passed.
+        """Returns whether it is too early for the API's next probe. The breaker pauses after a failed probe, because
+        two failures at the same moment prove no more than one.
         """
         return api.probe_after is not None and now < api.probe_after
 

@@ -1,8 +1,9 @@
 """Computes the prices of operations by GitHub's formula, corrected by the costs that GitHub reports.
 
-Points = the number of requests that fill every connection up to its `first`, divided by 100 and rounded, at least 1
-(docs.github.com, "Rate limits for the GraphQL API"). GitHub does not guarantee the formula. If an answer's
-`rateLimit.cost` differs from it, later prices of the operation are multiplied by a correction factor.
+The formula takes the number of requests that would fill every connection of a query up to its `first`. The price in
+points is a hundredth of this number, rounded, and at least 1 (docs.github.com, "Rate limits for the GraphQL API").
+GitHub does not guarantee the formula. If an answer's `rateLimit.cost` differs from the price, later prices of the
+operation are multiplied by a correction factor.
 """
 
 from math import ceil, floor
@@ -12,36 +13,40 @@ ONE_POINT = 149
 
 
 def points(requests: float) -> int:
-    """Returns the price in points of this many requests. Halves are rounded up."""
+    """Returns the price in points that GitHub's formula gives for this number of requests. Halves are rounded up."""
     return max(1, floor(requests / 100 + 0.5))
 
 
 class Prices:
-    """The learned prices of operations in this process. `learn` adds prices that other processes learned."""
+    """The prices and durations of operations that this process has learned from GitHub's answers. `learn` adds a price
+    that another process has learned.
+    """
 
     def __init__(self) -> None:
         self._factors: dict[str, float] = {}
         self._seconds: dict[str, float] = {}
 
     def estimate(self, operation: str, requests: int) -> int:
-        """Returns the estimated price, in points, of a query. `requests` is the number that GitHub's price formula
-        starts from: how many requests would fill each of the query's connections.
+        """Returns the estimated price of a query, in points. `requests` is the number that GitHub's formula starts
+        from: how many requests would fill all connections of the query.
         """
         return points(requests * self._factors.get(operation, 1.0))
 
     def largest_page(self, operation: str, connections: int, most: int) -> int:
-        """Returns how many parents, each with `connections` connections, one point pays for; at most `most`.
+        """Returns how many parents a page may have if it is to cost one point: at least 1, and at most `most`.
+        `connections` is the number of connections of each parent.
 
-        A larger request would cost several points and save none.
+        A larger page would cost several points and save no points elsewhere, because the price grows with the number of
+        connections.
         """
         affordable = ONE_POINT / self._factors.get(operation, 1.0)
         return max(1, min(most, floor((affordable - 1) / connections)))
 
     def observe(self, operation: str, requests: int, cost: int, parents: int = 1) -> bool:
-        """Records what a query cost. Returns True if this changed the operation's price.
+        """Records that a query cost `cost` points. Returns True if this changed the operation's price.
 
-        `requests` is the number that GitHub's price formula starts from. `parents` is the number of parents that the
-        query's connections belong to; each has the same number of connections.
+        `requests` is the number that GitHub's formula starts from. `parents` is the number of parents whose connections
+        the query reads. All parents have the same number of connections.
         """
         if cost <= 0 or requests <= 0 or self.estimate(operation, requests) == cost:
             return False
@@ -58,11 +63,13 @@ class Prices:
         return self._factors.get(operation, 1.0)
 
     def learn(self, operation: str, factor: float) -> None:
-        """Records the operation's correction factor, which another process learned."""
+        """Records the correction factor of `operation` that another process has learned."""
         self._factors[operation] = factor
 
     def seconds(self, operation: str, default: float) -> float:
-        """Returns the expected duration of a request in seconds, from the latest ones; `default` before the first."""
+        """Returns the expected duration of a request of this operation, in seconds. It is an average in which the
+        latest requests count most. Returns `default` if no request was measured yet.
+        """
         return self._seconds.get(operation, default)
 
     def took(self, operation: str, seconds: float) -> None:
