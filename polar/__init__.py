@@ -1,1 +1,1 @@
-"""Everything that is specific to Polar: its signatures, what its events mean, and what a purchase changes."""
+"""The code that knows Polar: its API, its signatures, the meaning of its events, and the effects of a purchase."""

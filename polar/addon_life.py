@@ -1,7 +1,8 @@
-"""Decides what Polar's events do to an add-on, by `advance`, a pure function. docs/decisions has its table.
+"""Decides what Polar's events change in an add-on. `advance`, a pure function, decides this;
+docs/decisions/0016-addon-life.md has its table.
 
-Events may arrive in any order. An add-on has the state of its subscription's newest event. Late events still count
-for two facts: when the add-on was bought, and when it was last paid and last unpaid.
+Events may arrive in any order. The state of an add-on follows the newest event of its subscription. An older event that
+arrives late can still change when the add-on was bought, last paid and last unpaid.
 """
 
 from collections.abc import Iterable, Mapping
@@ -48,7 +49,9 @@ _EVER = datetime.min.replace(tzinfo=UTC)
 
 
 class _Precedence(NamedTuple):
-    """Orders two snapshots of one subscription: the greater one is newer. The order depends on the snapshots alone."""
+    """The rank of a snapshot among all snapshots of one subscription. The newer of two snapshots ranks higher, in
+    whatever order the two arrive.
+    """
 
     settled: bool
     """False for an order's snapshot, which may be stale, and for an unpaid checkout: all other snapshots are newer."""
@@ -84,8 +87,8 @@ class Snapshot(BaseModel):
 
     @property
     def says(self) -> Says:
-        """What the event means for an add-on of one of our products. Whether the product is one of them is not checked
-        here.
+        """What the event means for the add-on. The result is never `other product`, because a snapshot does not know
+        which products are ours.
         """
         if self.polar_event == "subscription.revoked":
             return "ended"
@@ -97,8 +100,8 @@ class Snapshot(BaseModel):
 
     @property
     def lapses_at(self) -> datetime | None:
-        """The moment at which a canceled subscription ends, whether or not Polar then sends an event; None if it
-        renews.
+        """The moment at which a canceled subscription ends, whether or not Polar sends an event at that moment. None if
+        the subscription is not canceled, or if Polar gives no moment.
         """
         if self.cancel_at_period_end or self.ends_at:
             return self.ends_at or self.current_period_end
@@ -106,13 +109,14 @@ class Snapshot(BaseModel):
 
     @property
     def expires_at(self) -> datetime | None:
-        """The moment at which the add-on expires: the end of the subscription, else the end that a cancellation sets,
-        else the next renewal. None if Polar gives none of them.
+        """The moment at which the add-on expires. It is the first of three moments that Polar gives: the end of the
+        subscription, the end that a cancellation sets, the end of the current period. None if Polar gives no such
+        moment.
         """
         return self.ended_at or self.ends_at or self.current_period_end
 
     def to_metadata(self) -> dict[str, Any]:
-        """Returns the fields of the snapshot that the add-on's row has no column for."""
+        """Returns, as JSON, the fields of the snapshot that have no column of the same name in the add-on's row."""
         return self.model_dump(mode="json", exclude={"at", "product_id"})
 
 
@@ -135,16 +139,16 @@ class Known:
 
     @property
     def stays_active_while_overdue(self) -> bool:
-        """Whether the add-on stays active while a payment is overdue: only if it was paid, and no event has said since
-        that it is unpaid, paused or ended.
+        """Whether the add-on stays active while a payment is overdue. The add-on stays active if it was paid, and if no
+        later event says that it is unpaid, paused or ended.
         """
         return self.paid_at is not None and (self.unpaid_at is None or self.unpaid_at < self.paid_at)
 
 
 @dataclass(frozen=True)
 class Change:
-    """The result of an event: the add-on's new state (None if the event is not about an add-on), and what is to be
-    done.
+    """The effect of an event. `known` is the add-on's new state, and `do` is the action that follows. `known` is None
+    if the event is not about an add-on.
     """
 
     known: Known | None
@@ -175,9 +179,9 @@ def snapshot(event: SubscriptionEvent) -> Snapshot:
 
 def advance(known: Known | None, told: Snapshot, products: Mapping[str, int], now: datetime) -> Change:
     """Returns the change that the event `told` makes to the add-on `known`. `known` is None if no add-on of this
-    subscription is stored yet. `products` maps the id of a product to the days that it buys.
+    subscription is stored yet. `products` maps the id of a product to the days of retention that the product buys.
 
-    An add-on that is active but set to end expires if its last period is over by `now`.
+    An active add-on whose subscription is canceled expires if its last period is over at `now`.
     """
     days = _days(known, told, products)
     if known is None and days is None:
@@ -199,8 +203,8 @@ def advance(known: Known | None, told: Snapshot, products: Mapping[str, int], no
 
 
 def advance_all(known: Known | None, story: Iterable[Snapshot], products: Mapping[str, int], now: datetime) -> Change:
-    """Returns the change that the events in `story` cause together, in whatever order they are. The other arguments are
-    those of `advance`.
+    """Returns the change that all events in `story` together make to the add-on `known`. The order of the events does
+    not matter. The other arguments are those of `advance`.
     """
     new = known
     for told in story:
@@ -209,16 +213,16 @@ def advance_all(known: Known | None, story: Iterable[Snapshot], products: Mappin
 
 
 def lapse(known: Known, now: datetime) -> Change:
-    """Returns the change that the passing of time causes for a stored add-on: once its subscription is canceled, it
-    ends with its last period.
+    """Returns the change that a stored add-on undergoes without an event. If the subscription is canceled and its last
+    period is over at `now`, the add-on expires.
     """
     return _settled(known, known, now)
 
 
 def _days(known: Known | None, told: Snapshot, products: Mapping[str, int]) -> int | None:
-    """Returns the days that the product of `told` buys; None if it is not one of ours.
+    """Returns the days of retention that the product of `told` buys. Returns None if the product is not one of ours.
 
-    If the setting no longer has the product of a stored add-on (`known`), the add-on keeps its days.
+    If the product of a stored add-on (`known`) was removed from the setting, the add-on keeps its days.
     """
     days = products.get(told.product_id)
     if days is None and known is not None and known.told.product_id == told.product_id:
@@ -239,7 +243,9 @@ def _do(before: Known | None, after: Known | None) -> Do:
 
 
 def _granted(known: Known | None) -> int:
-    """Returns the days that the add-on grants; 0 if it is not active, or does not exist (None)."""
+    """Returns the days of retention that the add-on grants. Returns 0 if the add-on is not active, or if `known` is
+    None.
+    """
     return (known.retention_days or 0) if known is not None and known.status == "active" else 0
 
 

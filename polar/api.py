@@ -1,7 +1,8 @@
-"""A client for Polar's API: active subscriptions, single subscriptions, failed deliveries, and redelivery.
+"""A client for Polar's API: active subscriptions, single subscriptions, webhook endpoints, failed deliveries,
+redelivery.
 
-Lists are read to their last page. After a 429 the client waits as long as Polar says. Errors name the request
-without its query, and never the token.
+Lists are read to their last page. After a 429 answer the client waits as long as Polar asks, if that is not longer than
+two minutes. Errors name the request without its query and without the token.
 """
 
 import asyncio
@@ -42,8 +43,8 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class ActiveSubscriptions:
-    """The active subscriptions of some products. `unreadable` holds the ids of subscriptions whose other fields have an
-    unknown shape.
+    """The active subscriptions to some products. `unreadable` holds the ids of active subscriptions that could not be
+    read, because their other fields have an unexpected shape.
     """
 
     subscriptions: tuple[Subscription, ...]
@@ -61,8 +62,8 @@ class _Event(BaseModel):
 
     @property
     def is_wanted(self) -> bool:
-        """Whether the event has to be delivered again: it may be about an add-on, was never delivered, and Polar can
-        deliver it again.
+        """Whether Polar should deliver the event again. It should if the event may be about an add-on and was never
+        delivered. Archived events are left out, because Polar cannot deliver them again.
         """
         ours = self.type.startswith("subscription.") or self.type == ORDER_PAID
         return ours and not self.succeeded and not self.is_archived
@@ -76,7 +77,7 @@ class _Delivery(BaseModel):
 
 
 class Endpoint(BaseModel):
-    """A webhook in Polar's shape (https://polar.sh/docs/api-reference/webhooks/endpoints/list)."""
+    """A webhook endpoint as Polar describes it (https://polar.sh/docs/api-reference/webhooks/endpoints/list)."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -87,7 +88,9 @@ class Endpoint(BaseModel):
 
 
 class PolarApi:
-    """Polar's API. Use as an async context manager. `url` may end in `/v1`. `sleep` is called to wait."""
+    """A client for Polar's API, to be used as an async context manager. `url` is the API's address, with or without
+    `/v1`. `sleep` is the function by which the client waits.
+    """
 
     def __init__(self, url: str, token: str, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self._url = url.rstrip("/").removesuffix("/v1")
@@ -113,11 +116,12 @@ class PolarApi:
             self._session = None
 
     async def active_subscriptions(self, product_ids: Collection[str]) -> ActiveSubscriptions:
-        """Returns all active subscriptions to these products, each once. A subscription that cannot be read is returned
-        by its id. Raises `Unreachable` if a page is missing or unreadable: an add-on that is missing in the list could
-        be ended by mistake.
+        """Returns all active subscriptions to these products, each once. Of a subscription that cannot be read, only
+        the id is returned.
 
-        Raises `BadInput` if Polar does not accept the token, or does not let it read subscriptions.
+        Raises `Unreachable` if a page is missing or unreadable, because an add-on that is missing in the list could be
+        ended by mistake. Raises `BadInput` if Polar does not accept the token, or does not let the token read
+        subscriptions.
         """
         found: dict[str, Subscription] = {}
         unreadable: set[str] = set()
@@ -133,8 +137,10 @@ class PolarApi:
         return ActiveSubscriptions(tuple(found.values()), frozenset(unreadable - found.keys()))
 
     async def subscription(self, polar_subscription_id: str) -> Subscription | None:
-        """Returns the subscription as it is now; None if Polar shows none with this id. Raises `BadInput` if the token
-        is refused or may not read subscriptions, and `Unreachable` if Polar does not answer, or not readably.
+        """Returns the present state of a subscription. Returns None if Polar shows no subscription with this id.
+
+        Raises `BadInput` if Polar refuses the token, or does not let the token read subscriptions. Raises `Unreachable`
+        if Polar does not answer, or if the answer is unreadable.
         """
         if not polar_subscription_id.replace("-", "").replace("_", "").isalnum():
             return None  # a path with this id would be another route
@@ -156,7 +162,8 @@ class PolarApi:
         return subscription
 
     async def failed_events(self, since: datetime) -> list[str]:
-        """Returns the ids of events that may be about an add-on and were never delivered, oldest first.
+        """Returns the ids of events that may be about an add-on and that Polar could not deliver, oldest first. Only
+        deliveries that Polar attempted after `since` are read.
 
         Raises `PartOver` (forbidden) if the token may not read deliveries.
         """
@@ -173,8 +180,8 @@ class PolarApi:
         return sorted(events, key=lambda each: (events[each].created_at or never, each))
 
     async def endpoints(self) -> list[Endpoint]:
-        """Returns the webhooks that are configured at Polar. Raises `PartOver` (forbidden) if the token may not read
-        them.
+        """Returns the webhook endpoints that are configured at Polar. Raises `PartOver` (forbidden) if the token may
+        not read endpoints.
         """
         found = []
         async for item in self._pages("/v1/webhooks/endpoints", {}):
@@ -183,7 +190,8 @@ class PolarApi:
         return found
 
     async def redeliver(self, event_id: str) -> None:
-        """Asks Polar to deliver the event again. Raises `PartOver` (forbidden) if the token may not do so."""
+        """Asks Polar to deliver the event again. Raises `PartOver` (forbidden) if the token may not ask for deliveries.
+        """
         await self._ask("POST", f"/v1/webhooks/events/{event_id}/redeliver", {}, empty=True)
 
     async def _pages(self, path: str, query: Mapping[str, str], scope: str | None = None) -> AsyncIterator[Any]:
@@ -208,11 +216,12 @@ class PolarApi:
             page += 1
 
     async def _ask(self, method: str, path: str, query: Mapping[str, str] | None = None, *, empty: bool = False) -> Any:
-        """Sends a request, and sends it again after passing errors. Returns the JSON of the answer; None if the answer
-        has no content, which only `empty` allows.
+        """Sends a request, and repeats it after passing errors. Returns the parsed JSON of the answer. With `empty`,
+        the content of the answer is ignored and None is returned.
 
-        Raises `BadInput` for a refused token, `PartOver` for a missing scope (forbidden), a missing thing (gone) or a
-        refused request (refused), and `Unreachable` if Polar does not answer or the answer is unreadable.
+        Raises `BadInput` if Polar refuses the token. Raises `PartOver` if the token lacks a scope (forbidden), if the
+        object does not exist (gone), or if Polar refuses the request (refused). Raises `Unreachable` if Polar does not
+        answer, or if the answer is unreadable.
         """
         failed = limited = 0
         while True:
@@ -235,7 +244,9 @@ class PolarApi:
                 return _read(method, path, status, body, empty=empty)
 
     async def _send(self, method: str, path: str, query: Mapping[str, str]) -> tuple[int, Mapping[str, str], str]:
-        """Sends a request; returns status (0 if there is no answer), headers and text of the answer."""
+        """Sends a request once. Returns the answer's status, headers and text. If there is no answer, the status is 0
+        and the text names the error.
+        """
         if self._session is None:
             raise RuntimeError("it is not open: use `async with PolarApi(...)`")
         try:
@@ -276,8 +287,8 @@ def _lacks(scope: str) -> BadInput:
 
 
 def _id(item: object) -> str:
-    """Returns the id of an item in a list. Raises `Unreachable` if the item has none, because the list would then be
-    incomplete.
+    """Returns the id of an item in the list of subscriptions. Raises `Unreachable` if the item has no id, because the
+    list would be incomplete without this item.
     """
     found = item.get("id") if isinstance(item, dict) else None
     if not isinstance(found, str) or not found:
@@ -286,8 +297,8 @@ def _id(item: object) -> str:
 
 
 def _retry_after(headers: Mapping[str, str], now: datetime) -> float:
-    """Returns the seconds to wait before the next request, at least one. If the header is missing or unreadable, this
-    is a minute: Polar counts requests by the minute.
+    """Returns how many seconds to wait before the next request, at least 1. Returns 60 if the header `Retry-After` is
+    missing or unreadable, because Polar counts requests by the minute.
     """
     text = headers.get("Retry-After", "").strip()
     try:

@@ -1,4 +1,4 @@
-"""Compares Polar's subscriptions with the stored add-ons, by `compare`, a pure function. Also limits how many add-ons
+"""Compares Polar's subscriptions with the stored add-ons: `compare`, a pure function. `may_end` limits how many add-ons
 may end at once.
 """
 
@@ -26,9 +26,10 @@ _EVER = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Difference:
-    """A subscription of which the stored state differs from the state that should be stored.
+    """A subscription whose stored state (`before`) differs from the state that should be stored (`after`).
 
-    `told` is the subscription at Polar; None if Polar no longer shows it.
+    `before` is None if nothing is stored. `told` is the subscription's state at Polar, in the form of an event. `told`
+    is None if Polar no longer shows the subscription.
     """
 
     polar_subscription_id: str
@@ -39,7 +40,9 @@ class Difference:
 
     @property
     def at(self) -> datetime:
-        """The moment at which the difference arose, as far as Polar tells."""
+        """The moment at which the difference arose: the last change of the subscription at Polar. If Polar no longer
+        shows the subscription, it is the moment of the newest stored event.
+        """
         return self.told.at if self.told else self.after.told.at
 
     def __str__(self) -> str:
@@ -48,12 +51,13 @@ class Difference:
 
 
 def as_event(subscription: Subscription, known: Known | None) -> SubscriptionEvent:
-    """Returns the present state of a subscription in the form of an event. `known` is what is stored of the
-    subscription; None if nothing is stored.
+    """Returns the present state of a subscription in the form of an event. `known` is the stored add-on of the
+    subscription, or None if no add-on is stored.
 
-    The time of the event is when the subscription last changed, not when Polar answered: Polar may answer with an old
-    state, which must not win over a newer event. Polar gives no time for the withdrawal of a planned change of product.
-    In that case the event is a microsecond later than the stored event that planned the change.
+    The event's time is the subscription's last change, not the moment of Polar's answer. This is necessary because
+    Polar may answer with an old state, and an old state must not replace a newer event. Polar gives no time for the
+    withdrawal of a planned change of product. After a withdrawal, the event's time is therefore a microsecond later
+    than the stored event that planned the change.
     """
     at = subscription.changed_at or _EVER
     its = known.told if known is not None else None
@@ -63,11 +67,12 @@ def as_event(subscription: Subscription, known: Known | None) -> SubscriptionEve
 
 
 def unexplained(known: Mapping[str, Known], listed: Collection[str], now: datetime) -> list[str]:
-    """Returns the ids of subscriptions that Polar's list lacks, and whose add-ons are active, or may be again. The
-    caller requests each by its id.
+    """Returns the ids of stored subscriptions that are missing from Polar's list although their add-ons are active or
+    may become active again. The caller requests each subscription by its id.
 
-    An add-on does not end only because it is missing from the list: a payment may be due, or a page may have shifted
-    during the reading.
+    `known` maps subscription ids to the stored add-ons. `listed` holds the ids in Polar's list. An add-on must not end
+    only because its subscription is missing from the list. The payment may be overdue, or a page of the list may have
+    shifted during the reading.
     """
     return sorted(
         each
@@ -77,10 +82,11 @@ def unexplained(known: Mapping[str, Known], listed: Collection[str], now: dateti
 
 
 def _may_be_active_again(known: Known, now: datetime) -> bool:
-    """Returns whether an inactive add-on may be active again: it is paused or unpaid, it ended lately, or no event said
-    that it ended.
+    """Returns whether an add-on that is not active may become active again. A paused or unpaid add-on may, and so may
+    one that expired less than 30 days ago. A canceled add-on may if no event said that its subscription ended.
 
-    Checkouts that were never paid are left out. There are many of them, and Polar lists them once they are paid.
+    Checkouts that were never paid are left out, because there are many of them, and because Polar lists a subscription
+    as soon as it is paid.
     """
     its = known.told
     if known.status == "inactive":
@@ -97,11 +103,12 @@ def compare(
     products: Mapping[str, int],
     now: datetime,
 ) -> list[Difference]:
-    """Returns all differences, in the order in which they arose. After they are applied, a second comparison finds
-    none.
+    """Returns all differences between Polar's subscriptions and the stored add-ons, in the order in which they arose.
+    Once the differences are applied, a second comparison finds no difference.
 
-    `known` are the stored add-ons, by subscription id. `told` are the subscriptions that Polar shows. `unseen` are the
-    ids of stored add-ons that Polar shows neither in its list nor by id.
+    `known` maps subscription ids to the stored add-ons. `told` are the subscriptions that Polar shows. `unseen` holds
+    the ids of stored subscriptions that Polar shows neither in its list nor by id. `products` maps the id of a product
+    to the days of retention that the product buys.
     """
     differences = []
     for subscription in told:
@@ -129,12 +136,14 @@ def ending(
     products: Mapping[str, int],
     now: datetime,
 ) -> int:
-    """Returns how many add-ons would end if the differences were applied. It takes the arguments of `compare`."""
+    """Returns how many add-ons would end if all differences were applied. The arguments are those of `compare`."""
     return sum(each.repair == "end" for each in compare(known, told, unseen, products, now))
 
 
 def may_end(ending: int, active: int) -> bool:
-    """Returns whether this many add-ons may end at once. At most a tenth of the active ones may."""
+    """Returns whether `ending` add-ons may end at once. `active` is the number of active add-ons, of which at most a
+    tenth may end at once.
+    """
     return ending * ENDING_SHARE <= active
 
 

@@ -1,9 +1,9 @@
-"""Reads Polar's events. Only fields that a purchase needs are read, so that new fields and new types of events do no
+"""Reads Polar's events. Only the fields that a purchase needs are read, so new fields and new types of events do no
 harm.
 
 Polar's JSON has keys in snake case: `{type, timestamp, data: {...}}`. The `data` of a `subscription.*` event is the
-subscription; that of `order.paid` is an order with the subscription in it. An optional field of an unexpected shape
-counts as missing.
+subscription. The `data` of `order.paid` is an order, which contains the subscription. An optional field of an
+unexpected shape counts as missing.
 """
 
 from collections.abc import Mapping
@@ -25,8 +25,8 @@ ORDER_PAID = "order.paid"
 
 
 def _storable(value: str) -> str:
-    """Returns the text without NUL characters and without unpaired surrogates, which JSON can hold and Postgres
-    cannot.
+    """Returns the text with replacements for NUL characters and unpaired surrogates. JSON can hold such characters, but
+    Postgres cannot store them.
     """
     return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
@@ -74,7 +74,7 @@ class PendingUpdate(_Part):
 
 
 class Subscription(_Part):
-    """A subscription as its event shows it. The subscription in an order may be older than the order."""
+    """A subscription as Polar shows it. The subscription inside an order may be older than the order."""
 
     id: Required
     status: Required
@@ -93,7 +93,8 @@ class Subscription(_Part):
 
     @property
     def buyer_claims(self) -> tuple[tuple[str, str | None], ...]:
-        """The fields that may hold the buyer's auth user id, with their values; the most reliable comes first."""
+        """The name and value of each field that may hold the buyer's auth user id. The most reliable field comes first.
+        """
         return (
             ("metadata.user_id", self.metadata.user_id if self.metadata else None),
             ("customer.external_id", self.customer.external_id if self.customer else None),
@@ -101,8 +102,8 @@ class Subscription(_Part):
 
     @property
     def changed_at(self) -> datetime | None:
-        """The moment of Polar's last change of the subscription, or of the plan to change its product; None if Polar
-        gives neither time.
+        """The moment at which Polar last changed the subscription, or the planned change of its product. None if Polar
+        gives no such moment.
         """
         waits = self.pending_update
         moments = [self.created_at, self.started_at, self.modified_at]
@@ -119,16 +120,17 @@ class SubscriptionEvent(_Part):
 
 
 def type_of(payload: object) -> str:
-    """Returns the event's type, for the stored delivery; empty if it has none."""
+    """Returns the type of an event, which is stored with the delivery. Returns an empty text if the event has no type.
+    """
     kind = payload.get("type") if isinstance(payload, Mapping) else None
     return _storable(kind)[:100] if isinstance(kind, str) else ""
 
 
 def read(payload: object, received_at: datetime) -> SubscriptionEvent | None:
-    """Returns the event that `payload` holds; None if it is not about a subscription, or the subscription's ids are
-    missing.
+    """Returns the event that `payload` holds. Returns None if the event is not about a subscription, or if the
+    subscription lacks its id, its status or its product.
 
-    An event without a readable `timestamp` gets the time of its arrival.
+    An event without a readable `timestamp` gets `received_at`, the time of its arrival.
     """
     if not isinstance(payload, Mapping):
         return None

@@ -1,5 +1,5 @@
-"""Processes stored deliveries: one at a time, oldest first. Each is processed in one transaction with everything that
-it changes.
+"""Processes stored deliveries: one at a time in each process, oldest first. A delivery and all its effects are
+committed in one transaction.
 """
 
 import asyncio
@@ -24,8 +24,8 @@ log = structlog.get_logger(__name__)
 
 
 def pause(attempts: int) -> timedelta:
-    """Returns how long a delivery waits after this many failed attempts: the time doubles up to five minutes. There
-    is no last attempt.
+    """Returns how long a delivery waits after a failed attempt. `attempts` is the number of attempts that failed
+    before. The pause doubles with each attempt, up to five minutes, and attempts never stop.
     """
     return min(FIRST_PAUSE * (1 << min(attempts, 10)), LONGEST_PAUSE)
 
@@ -33,8 +33,8 @@ def pause(attempts: int) -> timedelta:
 class Inbox:
     """Processes deliveries. Any number of processes may run an inbox.
 
-    `created` is called when a delivery has created or stopped jobs. `finished` is called when a delivery is done,
-    with the seconds since it was received.
+    `created` is called after a delivery has created or stopped jobs. `finished` is called after each finished delivery,
+    with the seconds since the delivery was received.
     """
 
     def __init__(
@@ -51,11 +51,11 @@ class Inbox:
         self._announced = asyncio.Event()
 
     def announce(self) -> None:
-        """Wakes the inbox. It is called when a delivery has been stored."""
+        """Wakes the inbox. The caller has just stored a delivery."""
         self._announced.set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Processes deliveries until `stop` is set, and then finishes the one in progress."""
+        """Processes deliveries until `stop` is set. A delivery that is in progress at that moment is finished first."""
         stopped = asyncio.ensure_future(stop.wait())
         trouble = False
         try:
@@ -83,8 +83,8 @@ class Inbox:
             stopped.cancel()
 
     async def finish_one(self) -> bool:
-        """Processes the oldest delivery that is due. Returns False if there is none. Raises `RetryNow` if Postgres does
-        not answer.
+        """Processes the oldest delivery that is due. Returns False if no delivery is due. Raises `RetryNow` if Postgres
+        does not answer.
         """
         async with self._database.transaction() as connection:
             delivery = await deliveries.take(connection)
@@ -101,7 +101,9 @@ class Inbox:
         return True
 
     async def _finish(self, connection: Connection, delivery: Delivery) -> bool | None:
-        """Processes a delivery. Returns whether it created or stopped jobs; None if it is postponed."""
+        """Processes a delivery. Returns whether the delivery created or stopped jobs. Returns None if the delivery
+        failed and is postponed.
+        """
         try:
             async with connection.transaction():
                 created = await self._record(connection, delivery)

@@ -1,4 +1,6 @@
-"""Applies Polar's events: to the add-on, to the retention of its buyer's workspaces, and to their jobs."""
+"""Applies Polar's events to the add-on, to the retention of the buyer's workspaces, and to the jobs of these
+workspaces.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,8 +56,8 @@ async def record(
 
 
 async def _left_alone(connection: Connection, polar_subscription_id: str) -> list[Snapshot]:
-    """Returns earlier events of the subscription that changed nothing then, because its product was not in the
-    setting.
+    """Returns earlier events of a subscription that has no add-on yet. These events changed nothing, because the
+    subscription's product was not in the setting when they arrived.
     """
     kept = await deliveries.finished_of(connection, polar_subscription_id)
     read = [events.read(each.payload, each.received_at) for each in kept]
@@ -63,8 +65,8 @@ async def _left_alone(connection: Connection, polar_subscription_id: str) -> lis
 
 
 async def settle(connection: Connection, owner: UUID | None) -> Recorded:
-    """Sets the retention of workspaces by the active add-ons of their owners, and stops or resumes jobs accordingly.
-    `owner` is an `app_users.id`; None means every owner.
+    """Sets the retention of each workspace to what the active add-ons of its owner grant, and stops or resumes jobs
+    accordingly. `owner` is an `app_users.id`. If `owner` is None, the workspaces of every owner are updated.
     """
     await addons.update_retention(connection, owner)
     stopped = await addon_jobs.stop_unpaid(connection, owner)
@@ -87,14 +89,15 @@ async def _start(
 
 
 async def known(connection: Connection) -> dict[str, Known]:
-    """Returns the stored facts about every add-on, by Polar subscription."""
+    """Returns the stored facts about every add-on, by the id of its Polar subscription."""
     return {each: _known(row) for each, row in (await addons.all_known(connection)).items()}
 
 
 async def end_unseen(connection: Connection, polar_subscription_id: str, before: Known) -> Recorded:
-    """Ends an add-on that Polar no longer shows, unless it has changed since `before`.
+    """Ends an add-on whose subscription Polar no longer shows. If the stored add-on differs from `before`, it has
+    changed meanwhile, and nothing is done.
 
-    Its events are kept. If Polar shows the subscription again, the add-on becomes active again.
+    The newest event stays stored. If Polar shows the subscription again, the add-on becomes active again.
     """
     buyer = await addons.find_buyer(connection, [], polar_customer_id=None, polar_subscription_id=polar_subscription_id)
     if buyer is not None:
@@ -109,11 +112,11 @@ async def end_unseen(connection: Connection, polar_subscription_id: str, before:
 async def follow(
     connection: Connection, now: datetime, checked_to: WorkspaceRepository | None = None
 ) -> Recorded | None:
-    """Applies changes for which Polar sends no event: add-ons whose period is over, workspaces and repositories that
-    were added or removed, workspaces with a new owner.
+    """Applies the changes for which Polar sends no event: add-ons whose period is over, added or removed workspaces and
+    repositories, and workspaces with a new owner. Returns None if another process is changing add-ons.
 
-    `checked_to` is the `Recorded.checked_to` of the last call: the search for what was added resumes there. If
-    `checked_to` is None, the search starts at the beginning. Returns None if another process is changing add-ons.
+    `checked_to` is the `Recorded.checked_to` of the last call, where the search for added repositories resumes. If
+    `checked_to` is None, the search starts at the beginning.
     """
     if not await addons.lock_all(connection):
         return None
@@ -127,7 +130,9 @@ async def follow(
 
 
 def _known(row: AddonRow) -> Known:
-    """Returns the stored facts about an add-on, from its row. Rows of the first release have fewer metadata."""
+    """Returns the stored facts about an add-on, from its row. Rows that the first release wrote lack some of the
+    metadata.
+    """
     told = {"current_period_end": row.expires_at, **row.metadata, "at": row.at, "product_id": row.product_id}
     paid_at, unpaid_at = (row.metadata.get(name) for name in ("paid_at", "unpaid_at"))
     return Known(

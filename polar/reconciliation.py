@@ -1,5 +1,5 @@
-"""Repairs what missed webhooks left undone: reads Polar's subscriptions, compares them with the add-ons, and corrects
-the add-ons.
+"""Repairs the effects of missed webhooks: reads Polar's subscriptions, compares them with the stored add-ons, and
+corrects the add-ons.
 """
 
 from collections.abc import Mapping
@@ -31,8 +31,8 @@ log = structlog.get_logger(__name__)
 
 @dataclass
 class Report:
-    """The result of reconciling: what differed and was done; in a dry run, what would have been done. `trouble` lists
-    what could not be done.
+    """The result of reconciling: the differences that were found, and how many were repaired. After a dry run, the
+    differences are listed and nothing was repaired. `trouble` has a line for everything that could not be done.
     """
 
     now: datetime
@@ -49,7 +49,7 @@ class Report:
     job_ids: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
-        """Returns a line for every difference and every obstacle."""
+        """Returns a line for every difference, followed by the lines of `trouble`."""
         return [*(f"{each.repair}: {each}" for each in self.differences), *self.trouble]
 
     def to_message(self) -> Reconciled:
@@ -67,7 +67,9 @@ class Report:
 
 @dataclass(frozen=True)
 class _Said:
-    """Polar's answers: the subscriptions, listed or requested by id, and the add-ons that Polar does not show."""
+    """Polar's answers. `told` are the subscriptions that Polar listed or returned by id. `unseen` holds the ids of
+    stored subscriptions that Polar does not show.
+    """
 
     told: list[Subscription]
     unseen: list[str]
@@ -81,11 +83,12 @@ async def reconcile(
     dry_run: bool = False,
     force: bool = False,
 ) -> Report:
-    """Reads everything from Polar, then corrects the add-ons. A second call changes nothing.
+    """Reads Polar's subscriptions and corrects the stored add-ons. Also asks Polar to deliver failed events again, and
+    deletes old deliveries. A second call finds nothing more to correct.
 
     `force` lets more than a tenth of the active add-ons end at once. A dry run changes nothing, neither here nor at
-    Polar. Raises `BadInput` if Polar does not accept the token, `Unreachable` if an answer cannot be Polar's; in
-    both cases nothing has changed.
+    Polar. Raises `BadInput` if Polar does not accept the token. Raises `Unreachable` if Polar does not answer or the
+    answer is unreadable. Nothing has changed if one of these two errors is raised.
     """
     report = Report(now=datetime.now(UTC))
     async with database.transaction() as connection:
@@ -114,7 +117,9 @@ async def reconcile(
 
 
 def _lapsed(known: Known, now: datetime) -> Known:
-    """Returns the add-on as it will be when `purchases.follow` has ended it, because its period is over."""
+    """Returns the add-on as `purchases.follow` will leave it: an active add-on whose last period is over becomes
+    expired. Any other add-on is returned unchanged.
+    """
     return addon_life.lapse(known, now).known or known if known.status == "active" else known
 
 
@@ -158,8 +163,8 @@ async def _repair(database: Database, difference: Difference, products: Mapping[
 
 
 async def _redeliver(api: PolarApi, database: Database, report: Report, *, dry_run: bool) -> None:
-    """Asks Polar to deliver failed events again. Unlike the list of subscriptions, events show each change, and not
-    only the last one.
+    """Asks Polar to deliver failed events again. This is done because the list of subscriptions shows only the last
+    state, while the events show each change.
     """
     try:
         failed = await api.failed_events(report.now - FAILED_SINCE)
@@ -188,7 +193,9 @@ def _not_asked(scope: str, error: BackfillError) -> str:
 
 
 async def forget(connection: Connection) -> int:
-    """Deletes deliveries older than 90 days; returns how many. If unfinished ones are among them, they are logged."""
+    """Deletes deliveries older than 90 days, and returns how many were deleted. Unfinished deliveries among them are
+    logged.
+    """
     finished, lost = await deliveries.forget(connection, DELIVERIES_KEPT)
     for each in lost:
         log.warning("a delivery was never finished, and is forgotten", delivery=each.webhook_id, error=each.error)

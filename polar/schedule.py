@@ -1,4 +1,6 @@
-"""Reconciles with Polar at intervals: creates the Temporal Schedule, and has the activity that the schedule starts."""
+"""Reconciles with Polar every hour. Creates the Temporal Schedule, and has the activity that the scheduled workflow
+runs.
+"""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -35,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 
 class ReconcileActivity:
-    """The activity that reconciles with Polar. `api` is None if the worker has no access token of Polar's."""
+    """The activity that reconciles with Polar. `api` is None if the worker has no access token for Polar."""
 
     def __init__(self, database: Database, api: PolarApi | None, products: Mapping[str, int]) -> None:
         self._database = database
@@ -44,8 +46,8 @@ class ReconcileActivity:
 
     @activity.defn(name="reconcile_with_polar")
     async def reconcile_with_polar(self) -> Reconciled:
-        """Repairs what missed webhooks left undone. Raises an ApplicationError, which is retryable if another attempt
-        may succeed.
+        """Reconciles the stored add-ons with Polar's subscriptions. Raises an ApplicationError, which is retryable if
+        another attempt may succeed.
         """
         try:
             if self._api is None:
@@ -57,9 +59,11 @@ class ReconcileActivity:
 
 
 async def ensure_schedule(client: Client, task_queue: str) -> None:
-    """Creates the schedule, or updates it to this release. If operators paused it, it stays paused.
+    """Creates the Temporal Schedule that reconciles with Polar, or updates it to this release. A schedule that
+    operators paused stays paused.
 
-    Any number of processes may call this. If Temporal refuses, that is logged and nothing is raised.
+    Any number of processes may call this function. If Temporal refuses the schedule, the error is logged and not
+    raised.
     """
     schedule = Schedule(
         action=ScheduleActionStartWorkflow(

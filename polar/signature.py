@@ -1,13 +1,18 @@
-"""Verifies that a delivery comes from Polar: Standard Webhooks' signatures, checked on the raw body before it is
-parsed.
+"""Verifies that a delivery comes from Polar. Polar signs as Standard Webhooks prescribes. The signature is checked on
+the raw body, before the body is parsed.
 
-Polar signs in two ways (polar#14117, #14400). If the merchant chose the secret, or if it begins with `polar_whs_`, or
-with `whsec_` and was made between 2026-06-29 and 2026-09-08, the key is the secret's text with its prefix. For newer
-generated secrets it is the part after `whsec_`, base64-decoded. A secret does not tell of which kind it is, so both
-keys are tried.
+Polar makes the key from the secret in two ways (polar#14117, #14400). For the following secrets, the key is the whole
+text of the secret, including its prefix:
+
+- secrets that the merchant chose
+- secrets that begin with `polar_whs_`
+- secrets that begin with `whsec_` and were made between 2026-06-29 and 2026-09-08
+
+For newer generated secrets, the key is the part after `whsec_`, decoded from base64. A secret does not show how its key
+is made, so both keys are tried.
 
 The package `standardwebhooks`, with which the tests sign, does not suffice. Its `verify` takes one key, only UTF-8
-bodies, and only the real clock. One unreadable entry in the header makes it raise `ValueError`, even beside a valid
+bodies, and only the real clock. An unreadable entry in the header makes it raise `ValueError`, even beside a valid
 entry. It does not say which header was missing, or whether a timestamp was too old or too new.
 """
 
@@ -29,10 +34,10 @@ _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 
 
 class Signatures:
-    """Verifies signatures with the secrets in `setting`, the text of `POLAR_WEBHOOK_SECRET`: one or several, separated
-    by commas.
+    """Verifies signatures with one or several secrets. `setting` is the text of `POLAR_WEBHOOK_SECRET`, in which commas
+    separate the secrets.
 
-    Raises `BadInput` if `setting` holds none.
+    Raises `BadInput` if `setting` holds no secret.
     """
 
     def __init__(self, setting: str) -> None:
@@ -43,10 +48,10 @@ class Signatures:
         self._keys = tuple(dict.fromkeys(key for text in (*self.secrets, setting) for key in _keys(text)))
 
     def refusal(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:
-        """Returns why the request is not Polar's, as text for the log; None if it is Polar's. The mapping `headers`
-        has to ignore case.
+        """Returns None if the request is from Polar. Otherwise returns the reason as text for the log, without secrets
+        or signatures. The mapping `headers` must ignore upper and lower case.
 
-        The text holds no secret and no signature. The timestamp is checked only if a signature is valid.
+        The age of the request is checked only if a signature is valid.
         """
         identifier, timestamp, signature = (headers.get(name, "") for name in _HEADERS)
         if missing := [name for name in _HEADERS if not headers.get(name, "").strip()]:
@@ -72,7 +77,7 @@ class Signatures:
 
 
 def _keys(secret: str) -> Iterator[bytes]:
-    """Yields the keys that a secret may mean, one for each way of signing."""
+    """Yields the keys that Polar may have made from a secret, one for each way of making keys."""
     yield secret.encode(errors="surrogateescape")
     for prefix in _PREFIXES:
         # An empty key would be anybody's.
@@ -91,7 +96,7 @@ def _v1(entries: list[str]) -> Iterator[bytes]:
 
 
 def _decoded(text: str) -> bytes | None:
-    """Returns the bytes of base64 `text`, with or without padding; None if it is not base64."""
+    """Returns the bytes of base64 `text`, with or without padding. Returns None if `text` is not base64."""
     text = text.rstrip("=")
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
