@@ -1,4 +1,4 @@
-"""Decides how many texts go into one request, and how much of each."""
+"""Decides how many texts go into one request, and to how many tokens each text is cut."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ TEXT_TOKENS = 8_191
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of one request: how many texts, how many tokens together, and how many tokens in each text."""
+    """The limits of one request: the number of texts, the tokens of all texts together, and the tokens of each text."""
 
     texts: int = MOST_TEXTS
     tokens: int = MOST_TOKENS
@@ -25,7 +25,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The texts of one request, each cut to the model's limit, and how many tokens they have together."""
+    """The texts of one request, each cut to the limit of tokens. `tokens` is the number of tokens of all texts
+    together.
+    """
 
     texts: list[str]
     tokens: int
@@ -36,7 +38,9 @@ class Batch:
 
 
 def fill(texts: Iterable[str], limits: Limits) -> Batch:
-    """Returns the first of `texts`, as many as fit into one request; at least one, unless `texts` is empty."""
+    """Returns a batch of the first `texts`, as many as fit into one request. The batch has at least one text unless
+    `texts` is empty, because each text is cut to the limits.
+    """
     batch: list[str] = []
     total = longest = shortened = 0
     for text in texts:

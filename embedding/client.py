@@ -1,4 +1,4 @@
-"""A client for OpenAI's embeddings API, or a compatible server. Its errors are those of the taxonomy."""
+"""A client for OpenAI's embeddings API, or for a compatible server. It raises only errors of the taxonomy."""
 
 import math
 import re
@@ -30,7 +30,9 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class Embedder:
-    """Turns texts into vectors of `dimensions` values with the model `model`. Use as an async context manager."""
+    """Turns texts into vectors with the model `model`. Each vector has `dimensions` values. Use as an async context
+    manager.
+    """
 
     def __init__(self, api_key: str, base_url: str, model: str, dimensions: int) -> None:
         self.model = model
@@ -51,8 +53,10 @@ class Embedder:
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """Returns one vector for each text, in the same order, by one request. No text may be empty.
 
-        Raises `InputTooLong`, `InputRefused` or `TooLarge` if this request is at fault, `RetryLater` for a rate
-        limit, `RetryNow` for passing errors, `PartOver` for what a person has to mend.
+        Raises `InputTooLong` if a text is too long, `TooLarge` if the whole request is too large, and `InputRefused` if
+        the server refuses the request for an unknown reason. Raises `RetryLater` for a rate limit and `RetryNow` for
+        passing errors. Raises `PartOver` if a person has to act, for example because the key is wrong or the credit is
+        used up.
         """
         try:
             answer = await self._client.embeddings.create(
@@ -117,7 +121,9 @@ class Embedder:
 
 
 def _message(error: openai.APIStatusError) -> str:
-    """Returns OpenAI's message, or the beginning of any other answer."""
+    """Returns the message of OpenAI's error on one line, cut to `LONGEST_MESSAGE` characters. If the answer has no such
+    message, returns the description by the package `openai`.
+    """
     body = error.body
     message = body.get("message") if isinstance(body, dict) else None
     return " ".join(str(message or error.message or f"HTTP {error.status_code}").split())[:LONGEST_MESSAGE]

@@ -1,5 +1,5 @@
-"""Cuts texts to a number of tokens of cl100k_base, the encoding of OpenAI's embedding models. Its vocabulary comes with
-the package `splintr`.
+"""Cuts texts to a number of tokens. Tokens are counted in cl100k_base, the encoding of OpenAI's embedding models. The
+package `splintr` contains the vocabulary of cl100k_base.
 """
 
 from functools import cache
@@ -18,9 +18,7 @@ def _vocabulary() -> "splintr.AnyTokenizer":
 
 
 def cut(text: str, most: int) -> tuple[str, int]:
-    """Returns the beginning of `text` with at most `most` tokens, cut between characters, and the number of tokens of
-    that beginning.
-    """
+    """Returns the beginning of `text` and its number of tokens, which is at most `most`. No character is cut in two."""
     vocabulary = _vocabulary()
     tokens = vocabulary.encode_ordinary(text)
     if len(tokens) <= most:
