@@ -1,8 +1,8 @@
 """Temporal's remote codec over HTTP: decrypts payloads for people, in the Web UI and in the `temporal` command.
 
 `POST encode` and `POST decode` take and return `{"payloads": [...]}` as Protobuf's JSON
-(https://docs.temporal.io/codec-server). The Web UI calls it from the browser, so the Web UI's origin has to be
-allowed.
+(https://docs.temporal.io/codec-server). The Web UI calls the codec server from the browser, so the codec server has to
+allow the Web UI's origin.
 """
 
 import asyncio
@@ -32,7 +32,9 @@ log = structlog.get_logger(__name__)
 
 
 def application(codec: PayloadCodec, authenticate: Authenticate, origins: Collection[str] = ()) -> web.Application:
-    """Returns the codec server, to be mounted at `PREFIX`. `origins` are the origins of Web UIs."""
+    """Returns the codec server, to be mounted at `PREFIX`. `origins` are the origins of the Web UIs that may call the
+    server.
+    """
     server = _CodecServer(codec, authenticate, frozenset(origins))
     app = web.Application()
     for path, handler in (("/encode", server.encode), ("/decode", server.decode)):
@@ -97,7 +99,9 @@ class _CodecServer:
         return web.Response(status=204, headers=headers)
 
     async def allow_origin(self, request: web.Request, response: web.StreamResponse) -> None:
-        """Adds CORS headers. Errors get them, too, so that the Web UI can show why a payload is not shown."""
+        """Adds CORS headers to a response if its request comes from an allowed origin. Error responses get the headers,
+        too, so that the Web UI can show why a payload stays encrypted.
+        """
         response.headers["Vary"] = "Origin"
         response.headers["X-Content-Type-Options"] = "nosniff"
         origin = request.headers.get("Origin")
@@ -113,7 +117,7 @@ def _bearer(request: web.Request) -> str:
 
 
 async def _read(request: web.Request) -> bytes | None:
-    """Returns the body; None if it is too large."""
+    """Returns the request's body. Returns None if the body is larger than `LARGEST_BODY`."""
     body = bytearray()
     async for chunk in request.content.iter_chunked(65_536):
         body += chunk
@@ -123,7 +127,7 @@ async def _read(request: web.Request) -> bytes | None:
 
 
 def _payloads(body: bytes) -> list[Payload] | None:
-    """Returns the payloads in the body; None if the body has another shape."""
+    """Returns the payloads in the body. Returns None if the body is not JSON of the form `{"payloads": [...]}`."""
     try:
         document = orjson.loads(body)
         if not isinstance(document, dict) or "payloads" not in document:

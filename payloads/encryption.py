@@ -1,8 +1,8 @@
-"""Encrypts what Temporal stores of our workflows: arguments, results, heartbeats, summaries, errors.
+"""Encrypts the payloads that Temporal stores for our workflows: arguments, results, heartbeats, summaries, errors.
 
-An encrypted payload holds the whole original, with its metadata, encrypted by AES-256-GCM: 12 bytes of nonce, the
-ciphertext, 16 bytes of tag. Its own metadata are `encoding` and the id of the key, named as in Temporal's samples.
-The tag covers both.
+An encrypted payload contains the whole original payload with its metadata, encrypted by AES-256-GCM: 12 bytes of nonce,
+the ciphertext, 16 bytes of tag. The metadata of the encrypted payload are `encoding` and the id of the key, named as in
+Temporal's samples. The tag protects both of these metadata and the ciphertext from changes.
 """
 
 import os
@@ -25,11 +25,11 @@ _TAG_BYTES = 16
 
 
 class PayloadEncryption(PayloadCodec):
-    """Encrypts with the key `encrypts_with`, and decrypts with any of `keys`. Payloads that are not encrypted stay as
-    they are.
+    """Encrypts with the key `encrypts_with`, and decrypts with any of `keys`. Decrypting a payload that is not
+    encrypted returns the payload unchanged.
 
-    If `encrypts_with` is None, nothing is encrypted, but encrypted payloads are still decrypted. A payload that
-    cannot be decrypted raises a `BadInput` with the id of its key.
+    If `encrypts_with` is None, nothing is encrypted, but encrypted payloads are still decrypted. Raises `BadInput` with
+    the id of the key if a payload cannot be decrypted.
     """
 
     def __init__(self, keys: Mapping[str, bytes], encrypts_with: str | None) -> None:
@@ -72,7 +72,7 @@ class PayloadEncryption(PayloadCodec):
 
 
 def _bound(key_id: str) -> bytes:
-    """Returns the metadata of an encrypted payload (the encoding and the id of the key) as the bytes that its tag
-    covers.
+    """Returns the metadata of an encrypted payload, the encoding and the id of the key, as bytes. The payload's tag
+    covers these bytes.
     """
     return ENCODING + b" " + key_id.encode()

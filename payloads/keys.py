@@ -10,11 +10,13 @@ _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 def read_keys(setting: str) -> dict[str, bytes]:
-    """Returns the keys by their ids, in the order of the setting `id:key,id:key`. The first key encrypts; all of them
-    decrypt. The first entry may be the word `plain` instead: it stands in the result with an empty key, and means that
-    nothing is encrypted any more.
+    """Returns the keys by their ids, in the order of `setting`, which has the form `id:key,id:key`. The first key
+    encrypts, and all keys decrypt.
 
-    Raises `ValueError`, whose message holds no key.
+    The first entry may be the word `plain` instead of a key. Then nothing is encrypted, and the result begins with the
+    id `plain` and an empty key.
+
+    Raises `ValueError` if the setting has another form. The error's message never contains a key.
     """
     keys: dict[str, bytes] = {}
     for entry in (part.strip() for part in setting.split(",")):

@@ -1,5 +1,5 @@
-"""Decides who may have payloads decrypted: callers with the codec server's token, and the listed people with the token
-of their Web UI.
+"""Decides for which callers the codec server decrypts payloads. These are callers with the codec server's own token,
+and listed people with the token that they have in Temporal's Web UI.
 """
 
 from collections.abc import Collection
@@ -15,9 +15,11 @@ log = structlog.get_logger(__name__)
 
 
 class Readers:
-    """Authenticates callers. `token` is the codec server's own. `names` are the subjects or verified e-mail addresses
-    of people who may read. Their tokens are for `audience`, and are signed with `keys` by the identity provider of
-    Temporal's Web UI.
+    """Authenticates callers. `token` is the codec server's own token. `names` are the subjects or verified e-mail
+    addresses of people who may read payloads.
+
+    These people send tokens from the identity provider of Temporal's Web UI. Such tokens are issued for `audience` and
+    signed with one of the provider's `keys`.
     """
 
     def __init__(
@@ -34,8 +36,8 @@ class Readers:
         self._names = frozenset(names)
 
     async def authenticate(self, bearer: str) -> str | None:
-        """Returns the name of the caller; None if the caller may not read payloads. Raises `Unreachable` if the
-        provider's keys cannot be looked up.
+        """Returns the name of the caller with the token `bearer`. Returns None if the caller may not read payloads.
+        Raises `Unreachable` if the identity provider's keys cannot be looked up.
         """
         if not bearer or len(bearer) > LONGEST_TOKEN:
             return None
