@@ -9,7 +9,7 @@ SEND_SECONDS = 20.0
 
 
 class Channel(Protocol):
-    """A way out of the application, such as e-mail."""
+    """A way by which messages leave the application, such as e-mail."""
 
     @property
     def name(self) -> ChannelName: ...
@@ -22,10 +22,10 @@ class Channel(Protocol):
         ...
 
     async def send(self, message: Outgoing) -> None:
-        """Sends a message; returns once the receiver has accepted it, within `SEND_SECONDS`.
+        """Sends a message, and returns once the receiver has accepted the message. This takes at most `SEND_SECONDS`.
 
-        Raises `PartOver` if the receiver will never accept the message (`unwanted`: the workspace's owner switched
-        e-mails off, or has no address), `RetryLater` if the receiver names a time before which it accepts nothing,
-        `RetryNow` for passing errors.
+        Raises `PartOver` if the receiver will never accept the message. Its code is `unwanted` if the workspace's owner
+        switched e-mails off or has no address. Raises `RetryLater` if the receiver names a time before which it accepts
+        nothing, and `RetryNow` for passing errors.
         """
         ...

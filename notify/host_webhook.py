@@ -1,4 +1,6 @@
-"""The webhook to the host application, by Standard Webhooks: https://www.standardwebhooks.com."""
+"""The webhook to the host application. It follows the Standard Webhooks specification:
+https://www.standardwebhooks.com.
+"""
 
 import errno
 import ipaddress
@@ -25,11 +27,11 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class HostWebhook:
-    """Posts each message to `url`, signed with each of `secrets`. It follows no redirect and does not read the answer's
-    body.
+    """Posts each message to `url`, signed with each of `secrets`. Redirects are not followed, and the answer's body is
+    not read.
 
-    Unless `allow_private`, it never connects to an address outside the public Internet, whatever `url`'s name resolves
-    to.
+    Unless `allow_private` is set, no connection to an address outside the public Internet is made, even if the host
+    name of `url` resolves to such an address.
     """
 
     name: Literal["webhook"] = "webhook"
@@ -45,8 +47,11 @@ class HostWebhook:
         self.over = False
 
     async def send(self, message: Outgoing) -> None:
-        """Posts a message; returns once the receiver has answered 2xx. If the message is sent again, its `webhook-id`
-        and its body are the same.
+        """Posts a message, and returns once the receiver has answered 2xx. A message that is sent again has the same
+        `webhook-id` and the same body.
+
+        Raises `PartOver` if the receiver answers 410; the receiver then gets no further messages. Raises `RetryLater`
+        for any other answer with a `Retry-After` header, and `RetryNow` for all other failures.
         """
         body = orjson.dumps(
             {
@@ -77,8 +82,8 @@ class HostWebhook:
         }
 
     async def _post(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str]]:
-        """Sends one POST; returns status and headers of the answer. The body is not read, and the connection
-        is closed.
+        """Sends one POST, and returns the status and the headers of the answer. The body of the answer is not read, and
+        the connection is closed. Raises `RetryNow` if there is no answer.
         """
         connector = aiohttp.TCPConnector(
             force_close=True,
@@ -107,7 +112,9 @@ class HostWebhook:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
-    """Returns how long the receiver asks us to wait, at most a day; None if the header is missing or unreadable."""
+    """Returns the wait that the receiver asks for in the header `Retry-After`, at most a day. Returns None if the
+    header is missing or unreadable.
+    """
     text = headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdigit():
         wait = timedelta(seconds=min(int(text[:10]), LONGEST_WAIT.total_seconds()))
@@ -121,8 +128,8 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
 
 
 def is_public(address: str) -> bool:
-    """Returns whether an IP address belongs to the public Internet. An IPv4 address inside an IPv6 address is
-    checked, too.
+    """Returns whether an IP address belongs to the public Internet. An IPv6 address that contains an IPv4 address is
+    public if the IPv4 address is.
     """
     ip = ipaddress.ip_address(address)
     if isinstance(ip, ipaddress.IPv6Address):
@@ -140,8 +147,10 @@ def _socket(address: Any) -> socket.socket:
 
 
 def _public_socket(address: Any) -> socket.socket:
-    """Returns a socket for the address, if the address is public. The check stands here, where the connection is
-    made, because a name can resolve to another address than at an earlier look-up.
+    """Returns a socket for a public address. Raises `PermissionError` if the address is not public.
+
+    The check is made while the connection is made, because a name can resolve to another address than at an earlier
+    look-up.
     """
     host = str(address[4][0])
     if not is_public(host):

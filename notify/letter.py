@@ -40,7 +40,7 @@ class Letter(NamedTuple):
 
 
 def write(milestone: Milestone, settings_page: str | None) -> Letter:
-    """Returns the e-mail about a milestone. It links to `settings_page`, if that is given."""
+    """Returns the e-mail about a milestone. The e-mail links to `settings_page` unless that is None."""
     workspace = one_line(milestone.workspace_name, NAME_LENGTH) or "your workspace"
     facts = {
         "workspace": workspace,
@@ -70,10 +70,11 @@ def write(milestone: Milestone, settings_page: str | None) -> Letter:
 
 
 def one_line(text: str, most: int = LINE_LENGTH) -> str:
-    """Returns `text` on one line, without control characters and without characters that hide or reverse text.
+    """Returns `text` on one line of at most `most` characters. Control characters, and characters that hide or reverse
+    text, are removed.
 
-    The text comes from others. A line break in a subject would begin another header, and a direction mark would
-    reverse what follows.
+    Text from outside, such as a repository's name, may contain them: a line break in a subject would begin another
+    header of the e-mail, and a direction mark would reverse the text after it.
     """
     shown = "".join(" " if each.isspace() else each for each in text if each.isspace() or _is_shown(each))
     line = " ".join(shown.split())

@@ -23,10 +23,10 @@ _START_TLS = {"implicit": False, "required": True, "if_offered": None, "never": 
 
 
 class Mail:
-    """Sends each message over a connection of its own. Links begin with `public_url`; without it, e-mails hold no
-    links.
+    """Sends each message over a connection of its own. Links in e-mails begin with `public_url`. E-mails have no links
+    if `public_url` is None.
 
-    `tls_context` replaces the certificate authorities that verify the mail server.
+    `tls_context` replaces the default certificate authorities by which the mail server is verified.
     """
 
     name: Literal["mail"] = "mail"
@@ -42,8 +42,11 @@ class Mail:
         self._tls_context = tls_context
 
     async def send(self, message: Outgoing) -> None:
-        """Sends the e-mail; returns once the mail server has accepted it. If it is sent again, its Message-ID is the
-        same.
+        """Sends the e-mail, and returns once the mail server has accepted it. An e-mail that is sent again has the same
+        Message-ID.
+
+        Raises `PartOver` if the owner wants no e-mail or has no address, or if the mail server refuses the e-mail for
+        good. Raises `RetryNow` for all other failures.
         """
         if not message.mail_wanted:
             raise PartOver("unwanted", "e-mail notifications are switched off in the workspace's settings")
@@ -67,8 +70,8 @@ class Mail:
         return email
 
     async def check(self) -> None:
-        """Connects to the mail server and logs in, without sending anything. Raises `RetryNow` if the server
-        refuses.
+        """Connects to the mail server and logs in, without sending anything. Raises `RetryNow` if the server refuses or
+        does not answer.
         """
         await self._converse(None)
 

@@ -1,5 +1,5 @@
-"""Sends the outbox's messages. Each channel is independent. A message is tried until it is sent, refused for
-good, or too old.
+"""Sends the messages of the outbox. A channel that fails does not hold up the others. A message is tried until it is
+sent, refused for good, or too old.
 """
 
 import asyncio
@@ -38,19 +38,21 @@ log = structlog.get_logger(__name__)
 
 
 def pause(attempts: int) -> timedelta:
-    """Returns how long a message waits after this many failed attempts: the time doubles up to an hour, and a random
-    quarter is added or subtracted.
+    """Returns how long a message waits after `attempts` failed attempts. The wait doubles with each attempt, up to an
+    hour, and then changes by a random amount of up to a quarter.
 
-    Without the random part, messages that failed together would always be sent together.
+    The random amount spreads messages that failed together. Without it, they would always be sent together again.
     """
     pause = min(FIRST_PAUSE * (1 << min(attempts - 1, 10)), LONGEST_PAUSE)
     return pause * random.uniform(0.75, 1.25)  # nosec B311 # a pause, no secret
 
 
 class Sender:
-    """Sends messages. Any number of processes may run a sender, each with channels of its own.
+    """Sends the messages of the outbox by `channels`. Any number of processes may run a sender, each with other
+    channels.
 
-    Messages for a channel that this process does not have wait for a process that has it, until they are too old.
+    A message of a channel that is not in `channels` stays in the outbox. Another process may send the message until it
+    is too old.
     """
 
     def __init__(self, database: Database, channels: Sequence[Channel]) -> None:
@@ -60,7 +62,7 @@ class Sender:
         self._stop = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Sends messages until `stop` is set, and then finishes those that it is sending."""
+        """Sends messages until `stop` is set. Returns once the messages in flight are finished."""
         self._stop = stop
         async with asyncio.TaskGroup() as loops:
             for channel in self._channels:
@@ -90,8 +92,8 @@ class Sender:
             pass
 
     async def send_due(self, channel: Channel) -> int:
-        """Tries to send at most `AT_ONCE` due messages of the channel; returns how many it tried. Raises `RetryNow` if
-        Postgres does not answer.
+        """Tries to send at most `AT_ONCE` due messages of the channel, and returns the number of tried messages. Raises
+        `RetryNow` if Postgres does not answer.
         """
         if channel.over or datetime.now(UTC) < self._not_before[channel.name]:
             return 0
@@ -104,7 +106,9 @@ class Sender:
         return len(claimed)
 
     async def tidy(self) -> None:
-        """Gives up messages that are too old, and deletes messages that were sent or given up long ago."""
+        """Gives up messages that are older than `GIVEN_UP_AFTER`. Deletes messages that were sent or given up longer
+        than `KEPT` ago.
+        """
         async with self._database.transaction() as connection:
             if expired := await outbox.expire(connection, GIVEN_UP_AFTER):
                 log.warning("notifications were too old to be sent", messages=expired)
@@ -147,8 +151,8 @@ class Sender:
         await self._record(lambda connection: outbox.postpone(connection, message, wait, reason))
 
     async def _record(self, write: Callable[[Connection], Awaitable[None]]) -> None:
-        """Writes the result of sending a message. If Postgres does not answer, tries again until the sender is stopped:
-        otherwise the message would be sent again once its lease expires.
+        """Writes the result of sending a message. If Postgres does not answer, tries again until the sender is stopped,
+        because a message without a result is sent again once its lease expires.
         """
         while True:
             try:
