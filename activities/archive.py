@@ -15,13 +15,13 @@ import structlog
 from temporalio import activity
 
 from activities.attempts import (
-    HANG,
-    HEARTBEAT_SECONDS,
     MOST_ATTEMPTS,
     GivenUpError,
+    exhausted,
     is_paused,
     pause,
     paused,
+    send_heartbeats,
     stopping_at_a_boundary,
     unless,
 )
@@ -138,7 +138,9 @@ class _Slice:
         if self._read.attempts > MOST_ATTEMPTS:
             return await self._fail(self._exhausted())
         until = monotonic() + self._pace.slice_seconds
-        heartbeat = asyncio.create_task(self._heartbeat())
+        heartbeat = asyncio.create_task(
+            send_heartbeats(lambda: self.heartbeat, lambda: self._moved_at, self._pace.heartbeat_timeout_seconds)
+        )
         try:
             while True:
                 started = monotonic()
@@ -232,16 +234,6 @@ class _Slice:
         elif hour.malformed:
             log.warning("the archive has lines that are no events", hour=name, lines=hour.malformed, of=hour.lines)
 
-    async def _heartbeat(self) -> None:
-        """Sends heartbeats, and stops once nothing has been downloaded for `HANG`. Each heartbeat shows people how far
-        the reading is, keeps the activity alive, and brings back a cancel.
-        """
-        every = min(HEARTBEAT_SECONDS, self._pace.heartbeat_timeout_seconds / 4)
-        while monotonic() - self._moved_at < HANG.total_seconds():
-            activity.heartbeat(self.heartbeat)
-            await asyncio.sleep(every)
-        log.error("nothing came for five minutes: heartbeat stopped")
-
     @property
     def heartbeat(self) -> dict[str, Any]:
         """The details of a heartbeat: the next hour, its downloaded bytes, and the number of stored events."""
@@ -260,13 +252,9 @@ class _Slice:
         return self._ended()
 
     def _exhausted(self) -> Failure:
-        last = self._read.error
-        return Failure(
-            code=last.code if last else "no_progress",
-            message=(
-                f"{self._read.attempts - 1} attempts in a row brought nothing; the last: "
-                + (last.message if last else "the worker was killed each time")
-            )[:2_000],
+        return exhausted(
+            self._read.attempts - 1,
+            self._read.error,
             action=self._again(),
             cursor=self._read.next_hour.isoformat(),
             at=datetime.now(UTC),

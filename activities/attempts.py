@@ -3,8 +3,9 @@ activity that hangs counts as failed.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
+from time import monotonic
 from typing import Any, Protocol, TypeVar
 
 import structlog
@@ -14,6 +15,7 @@ from temporalio.service import RPCError
 
 from activities.failures import as_application_error
 from errors import RetryNow
+from messages import Failure
 
 MOST_ATTEMPTS = 20
 """Attempts in a row without a commit before the work ends. With their pauses they take about half an hour."""
@@ -35,6 +37,29 @@ def pause(attempts: int) -> timedelta:
     Temporal's own count of attempts is not used, because it also grows with each deploy and each kill.
     """
     return min(timedelta(seconds=2 ** (attempts - 1)), LONGEST_PAUSE)
+
+
+def exhausted(attempts: int, last: Failure | None, **known: Any) -> Failure:
+    """Returns the failure of work that ends because `attempts` attempts in a row committed nothing. `last` is the
+    failure of the last attempt; None if no attempt recorded one. `known` are further fields of the result.
+    """
+    why = last.message if last else "the worker was killed each time"
+    message = f"{attempts} attempts in a row brought nothing; the last: {why}"
+    return Failure(code=last.code if last else "no_progress", message=message[:2_000], **known)
+
+
+async def send_heartbeats(details: Callable[[], Any], moved_at: Callable[[], float], timeout_seconds: float) -> None:
+    """Sends heartbeats, and stops once the attempt has made no progress for `HANG`. Each heartbeat shows people what
+    `details` returns, keeps the activity alive, and brings back a cancel.
+
+    `moved_at` returns the `monotonic` time of the latest progress. `timeout_seconds` is the activity's heartbeat
+    timeout.
+    """
+    every = min(HEARTBEAT_SECONDS, timeout_seconds / 4)
+    while monotonic() - moved_at() < HANG.total_seconds():
+        activity.heartbeat(details())
+        await asyncio.sleep(every)
+    log.error("no progress for five minutes: heartbeats stopped")
 
 
 async def is_paused(heartbeat: Any) -> bool:

@@ -153,7 +153,11 @@ class _Slice:
         if self._position.leg_over:
             self._position = await self._reader.begin_next_leg(self._position)
         until, was_over = monotonic() + self._pace.slice_seconds, False
-        heartbeat = asyncio.create_task(self._heartbeat())
+        heartbeat = asyncio.create_task(
+            attempts.send_heartbeats(
+                lambda: self.heartbeat, lambda: self._committed_at, self._pace.heartbeat_timeout_seconds
+            )
+        )
         try:
             if self._unreadable:
                 raise self._unreadable
@@ -302,16 +306,6 @@ class _Slice:
         if turn.queued_absences:
             await absences.mark_queued(connection, self._sweep, turn.queued_absences)
 
-    async def _heartbeat(self) -> None:
-        """Sends heartbeats, and stops once nothing has been committed for `HANG`. Each heartbeat shows people the
-        committed position, keeps the activity alive, and brings back a cancel.
-        """
-        every = min(attempts.HEARTBEAT_SECONDS, self._pace.heartbeat_timeout_seconds / 4)
-        while monotonic() - self._committed_at < attempts.HANG.total_seconds():
-            activity.heartbeat(self.heartbeat)
-            await asyncio.sleep(every)
-        log.error("nothing committed for five minutes: heartbeat stopped")
-
     @property
     def heartbeat(self) -> dict[str, Any]:
         """The details of a heartbeat: the committed position, and the numbers of stored rows by noun."""
@@ -338,12 +332,9 @@ class _Slice:
 
     def _exhausted(self) -> Failure:
         last = self._sweep.error
-        return Failure(
-            code=last.code if last else "no_progress",
-            message=(
-                f"{self._sweep.attempts - 1} attempts in a row brought nothing; the last: "
-                + (last.message if last else "the worker was killed each time")
-            )[:2_000],
+        return attempts.exhausted(
+            self._sweep.attempts - 1,
+            last,
             action=(last.action if last and last.action else "retry the job: it goes on at the committed cursor"),
             error_class="part_over",
             repository=self._sweep.repository.full_name,

@@ -4,6 +4,8 @@ import asyncio
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
+from math import inf
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities import attempts
+from tests.support.backfill.attempts import environment
 from tests.support.waiting import PATIENCE
 
 SHUTDOWN_SECONDS = 0.5
@@ -92,3 +95,14 @@ async def test_a_worker_that_stops_does_not_wait_for_what_does_not_come(
         await worker.shutdown()
         await running
     assert stopped.is_set()
+
+
+async def test_heartbeats_stop_once_an_attempt_makes_no_progress() -> None:
+    """So that Temporal ends an attempt that hangs, and starts another."""
+    heard: list[str] = []
+    progress = iter((inf, inf, monotonic() - attempts.HANG.total_seconds()))
+    it = environment()
+    it.on_heartbeat = heard.append
+    async with asyncio.timeout(PATIENCE):
+        await it.run(attempts.send_heartbeats, lambda: "position", lambda: next(progress), 0)
+    assert heard == ["position", "position"]
