@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from messages import DataType
 from store.database import Connection
@@ -74,26 +75,26 @@ async def by_number(
     connection: Connection, table: DataType, repository_id: str, numbers: Sequence[int]
 ) -> dict[int, str]:
     """Returns the node ids of the fetched threads with these numbers, by number."""
-    rows = await connection.fetch(
-        f"select number, node_id from {table}"
-        " where repository_id = $1 and number = any($2::integer[]) and node_id is not null",
-        repository_id,
-        numbers,
-    )
-    return {row["number"]: row["node_id"] for row in rows}
+    return await _by_number(connection, table, repository_id, numbers, "node_id")
 
 
 async def github_ids(
     connection: Connection, table: DataType, repository_id: str, numbers: Sequence[int]
 ) -> dict[int, int]:
     """Returns the GitHub ids of the fetched threads with these numbers, by number."""
+    return await _by_number(connection, table, repository_id, numbers, "github_id")
+
+
+async def _by_number(
+    connection: Connection, table: DataType, repository_id: str, numbers: Sequence[int], column: str
+) -> dict[int, Any]:
     rows = await connection.fetch(
-        f"select number, github_id from {table}"
+        f"select number, {column} from {table}"
         " where repository_id = $1 and number = any($2::integer[]) and node_id is not null",
         repository_id,
         numbers,
     )
-    return {row["number"]: row["github_id"] for row in rows}
+    return {row["number"]: row[column] for row in rows}
 
 
 async def comment_versions(connection: Connection, comment_type: str, github_ids: Sequence[int]) -> dict[int, datetime]:
