@@ -15,11 +15,12 @@ import structlog
 from api.answers import tag_of
 from api.jobs import MOVING
 from api.models import Backfill, RepositoryProgress
-from errors import BadInput, RetryNow
+from errors import BadInput
 from messages import TERMINAL_JOB_STATUSES
 from progress.views import JobView, RepositoryView
 from store import job_changes, job_views
 from store.database import Database
+from store.rounds import Rounds
 
 INTERVAL_SECONDS = 0.25
 """Seconds between two polls."""
@@ -165,7 +166,6 @@ class WatchedJobs:
         self._database = database
         self._watches: dict[str, _Watch] = {}
         self._reads = asyncio.Semaphore(READS_AT_ONCE)
-        self._trouble = False
 
     @asynccontextmanager
     async def watch(self, job_id: str) -> AsyncIterator[WatchedJob]:
@@ -189,26 +189,15 @@ class WatchedJobs:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Polls until `stop` is set, while anybody watches a job."""
+        rounds = Rounds(log, waiting="watched jobs wait for Postgres", broken="watched jobs cannot be read")
         while not stop.is_set():
             if self._watches:
-                await self._attempt()
+                # Streams stay open over an outage; what changed meanwhile is in the next poll.
+                with rounds.round():
+                    await self.poll()
             with suppress(TimeoutError):
                 async with asyncio.timeout(INTERVAL_SECONDS):
                     await stop.wait()
-
-    async def _attempt(self) -> None:
-        try:
-            await self.poll()
-        except Exception as error:
-            # Streams stay open over an outage; what changed meanwhile is in the next poll.
-            if not self._trouble:
-                if isinstance(error, RetryNow):
-                    log.warning("watched jobs wait for Postgres", error=error.message)
-                else:
-                    log.exception("watched jobs cannot be read")
-            self._trouble = True
-        else:
-            self._trouble = False
 
     async def poll(self) -> None:
         """Reads the watched jobs that have changed. Raises `RetryNow` if Postgres does not answer."""

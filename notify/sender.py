@@ -19,6 +19,7 @@ from notify.channel import SEND_SECONDS, Channel
 from store import outbox
 from store.database import Connection, Database
 from store.outbox import Outgoing
+from store.rounds import Rounds
 
 LOOK = 1.0
 """Seconds between checks for due messages."""
@@ -70,20 +71,10 @@ class Sender:
             loops.create_task(self._repeat(self.tidy, TIDY))
 
     async def _repeat(self, work: Callable[[], Awaitable[None]], seconds: float) -> None:
-        trouble = False
+        rounds = Rounds(log, waiting="notifications wait for Postgres", broken="notifications cannot be sent")
         while not self._stop.is_set():
-            try:
+            with rounds.round():
                 await work()
-                trouble = False
-            except RetryNow as error:
-                if not trouble:
-                    log.warning("notifications wait for Postgres", error=error.message)
-                trouble = True
-            except Exception:
-                # The server goes on with everything else.
-                if not trouble:
-                    log.exception("notifications cannot be sent")
-                trouble = True
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), seconds)
 

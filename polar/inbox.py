@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from errors import BackfillError, RetryNow
+from errors import BackfillError
 from polar import events, purchases
 from store import deliveries
 from store.database import Connection, Database
 from store.deliveries import Delivery
+from store.rounds import Rounds
 
 LOOK = timedelta(seconds=1)
 """Interval of checks for deliveries that were not announced: those due again, or left by a process that ended."""
@@ -57,23 +58,13 @@ class Inbox:
     async def run(self, stop: asyncio.Event) -> None:
         """Processes deliveries until `stop` is set. A delivery that is in progress at that moment is finished first."""
         stopped = asyncio.ensure_future(stop.wait())
-        trouble = False
+        rounds = Rounds(log, waiting="deliveries wait for Postgres", broken="deliveries cannot be finished")
         try:
             while not stop.is_set():
                 self._announced.clear()
-                try:
+                with rounds.round():
                     while not stop.is_set() and await self.finish_one():
                         pass
-                    trouble = False
-                except RetryNow as error:
-                    if not trouble:
-                        log.warning("deliveries wait for Postgres", error=error.message)
-                    trouble = True
-                except Exception:
-                    # The server goes on taking deliveries, which matters more than finishing them now.
-                    if not trouble:
-                        log.exception("deliveries cannot be finished")
-                    trouble = True
                 announced = asyncio.ensure_future(self._announced.wait())
                 await asyncio.wait(
                     (stopped, announced), timeout=LOOK.total_seconds(), return_when=asyncio.FIRST_COMPLETED
