@@ -226,8 +226,7 @@ class Budget(BaseModel):
         return now + LOOK_AGAIN
 
     def _pace(self, now: datetime, share: float) -> tuple[float, float, float]:
-        """Returns the account's present limits: (requests at once, points a minute, seconds of GitHub's time a minute).
-        """
+        """Returns the account's present limits: (requests at once, points a minute, seconds of GitHub a minute)."""
         part = min(share, MARGIN)
         concurrent, points = CONCURRENT * part, POINTS_A_MINUTE[self.resource] * part
         seconds = SECONDS_A_MINUTE[self.resource] * part

@@ -190,8 +190,7 @@ class PolarApi:
         return found
 
     async def redeliver(self, event_id: str) -> None:
-        """Asks Polar to deliver the event again. Raises `PartOver` (forbidden) if the token may not ask for deliveries.
-        """
+        """Asks Polar to deliver the event again. Raises `PartOver` (forbidden) if the token may not ask for it."""
         await self._ask("POST", f"/v1/webhooks/events/{event_id}/redeliver", {}, empty=True)
 
     async def _pages(self, path: str, query: Mapping[str, str], scope: str | None = None) -> AsyncIterator[Any]:

@@ -93,8 +93,7 @@ class Subscription(_Part):
 
     @property
     def buyer_claims(self) -> tuple[tuple[str, str | None], ...]:
-        """The name and value of each field that may hold the buyer's auth user id. The most reliable field comes first.
-        """
+        """The name and value of each field that may hold the buyer's auth user id, the most reliable first."""
         return (
             ("metadata.user_id", self.metadata.user_id if self.metadata else None),
             ("customer.external_id", self.customer.external_id if self.customer else None),
@@ -120,8 +119,7 @@ class SubscriptionEvent(_Part):
 
 
 def type_of(payload: object) -> str:
-    """Returns the type of an event, which is stored with the delivery. Returns an empty text if the event has no type.
-    """
+    """Returns the type of an event, which is stored with the delivery; an empty text if the event has no type."""
     kind = payload.get("type") if isinstance(payload, Mapping) else None
     return _storable(kind)[:100] if isinstance(kind, str) else ""
 

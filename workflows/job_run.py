@@ -251,7 +251,7 @@ class JobRun:
             return waiting
 
     async def _make_room(self, line: RepositoryLine) -> None:
-        """Asks historical legs to give way if recent legs that waited for other jobs may resume but find no free place."""
+        """Asks historical legs to give way if recent legs that waited for other jobs may resume, but find no place."""
         if historical := self._in_the_way(line):
             self._making_room.update(historical)
             await self._ask_to_give_way(historical)
