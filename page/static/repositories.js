@@ -12,8 +12,9 @@ import { RepositoryDetails, reasonOf } from "./details.js";
 const ORDER_NAMES = { attention: "Attention first", name: "Name", progress: "Least complete first", rows: "Most items first" };
 
 const GROUP = 20;
+/** More rows than that scroll in a frame of their own: what follows the table stays near. Fewer are always laid out, so
+ *  that they take no more room than they have, also while they are out of sight. */
 const MANY = 25;
-/** More rows than that scroll in a frame of their own: what follows the table stays near. */
 
 export class Repositories {
   #rows = new Map();

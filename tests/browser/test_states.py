@@ -46,6 +46,11 @@ LENGTHS_OF_BARS = """
 """
 """Of each bar: what it says, and how much of its track is filled, in percent."""
 
+HEIGHTS_OF_GROUPS = """
+() => [...document.querySelector('data-retention').shadowRoot.querySelectorAll('.scroll tbody')].map(group =>
+  [group.offsetHeight, [...group.rows].reduce((height, row) => height + row.offsetHeight, 0)])
+"""
+
 
 @dataclass
 class State:
@@ -169,6 +174,18 @@ async def test_a_bar_is_as_long_as_its_number_says_and_nothing_moves_for_ever(
     await eventually(match)  # it moves there
     assert len({said for said, _ in await lengths()}) > 2
     assert await reader.page.evaluate(ENDLESS_ANIMATIONS) == []
+
+
+async def test_a_few_repositories_take_no_more_room_than_their_rows_also_out_of_sight(
+    host: asyncpg.Connection, site: Served, open_reader: Open
+) -> None:
+    made = await tenant(host, STATES["fetching"])
+    reader = await open_reader()
+    await reader.page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+    await reader.page.goto(site.settings(made.workspace_id, made.token("viewer")))
+    await expect(reader.page.locator("[data-headline]")).to_contain_text("Fetching 1 year")
+    [[group, rows]] = await reader.page.evaluate(HEIGHTS_OF_GROUPS)
+    assert group == pytest.approx(rows, abs=2)
 
 
 async def test_what_is_said_while_the_first_answer_is_on_its_way_can_be_read_by_everybody(
