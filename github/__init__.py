@@ -1,1 +1,1 @@
-"""Everything that is specific to GitHub: its queries, limits and errors, and how its answers become rows."""
+"""The code that knows GitHub: its queries, limits and errors, and the mapping of its answers to rows."""

@@ -1,5 +1,5 @@
-"""The client for GitHub that all other packages use. It sends GraphQL operations through gql and GETs to REST paths,
-and counts what both cost.
+"""The client for GitHub that all other packages use. It sends GraphQL operations through gql, and GET requests to REST
+paths. It also learns how much requests cost and how long they take.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -29,10 +29,10 @@ REST_SECONDS = 0.3
 
 
 class GitHub:
-    """A client for one base address. It uses the accounts of `credentials`, the budgets of `pool`, and the breaker of
-    `availability`: while GitHub is down, every request raises `RetryLater` (github_away).
+    """A client for one GitHub server. It uses the accounts of `credentials`, the budgets of `pool`, and the breaker of
+    `availability`. While GitHub is down, every request raises `RetryLater` (github_away).
 
-    Use as an async context manager. `on_behalf_of` returns a client for one repository, with the same connections.
+    Use as an async context manager. `on_behalf_of` returns a client for one repository that uses the same connections.
     """
 
     def __init__(
@@ -63,10 +63,11 @@ class GitHub:
         account: str | None = None,
         prefetched: Prefetched | None = None,
     ) -> "GitHub":
-        """Returns a client for the requests of one repository. If `account` is given, only that account sends them.
-        `fence` is the sweep whose lease the pool checks before each request; None: no check.
+        """Returns a client for the requests of one repository. If `account` is given, only that account sends requests.
+        `fence` is the sweep whose lease is checked before each request. If `fence` is None, no lease is checked.
 
-        If `prefetched` holds the answer to a request, the request is not sent. Each of these answers is used once.
+        `prefetched` holds answers that were read earlier. A request is not sent if its answer was prefetched. Each
+        prefetched answer is used once.
         """
         bound = copy(self)
         bound._repository, bound._fence, bound._account = full_name, fence, account
@@ -93,16 +94,17 @@ class GitHub:
         parents: int = 1,
         keep_lost: bool = False,
     ) -> Answer:
-        """Sends an operation of `queries/` and returns the answer; a prefetched answer is returned without a request.
-        Raises every class of the taxonomy, also `InvalidCursor`.
+        """Sends an operation of `queries/` and returns the answer. A prefetched answer is returned without a request.
+        Raises every class of the taxonomy, among them `InvalidCursor`.
 
-        `$owner` and `$name` are filled in. `aliases` says how often the operation's field is repeated (`aliased`); 0 if
-        it is not. The price follows from `requests`, the number of requests that would fill the operation's
-        connections, and from `parents`, the number of parents that have these connections (`budget.prices`). With
-        `keep_lost`, nodes that GitHub failed to load are null in the answer; otherwise such a node raises `TooLarge`.
+        The client adds the variables `$owner` and `$name`. `aliases` is how often the operation's field is repeated
+        (`aliased`), or 0 for an operation without repetition. `requests` is the number of requests that would fill the
+        operation's connections. `parents` is the number of parents that have these connections. Both serve to estimate
+        the price (`budget.prices`). With `keep_lost`, nodes that GitHub failed to load are null in the answer.
+        Otherwise such a node raises `TooLarge`.
 
-        In `data`, nodes that are gone or hidden are marked (`nodes.nulls`). A field that may be null and that this
-        account may not see, such as a reference into a private repository, is None. Any other error is raised.
+        In `data`, marks replace the nodes that are gone or hidden (`nodes.nulls`). A nullable field is None if this
+        account may not see its value, such as a reference into a private repository.
         """
         if self._prefetched is not None and (had := self._prefetched.take(operation, variables)) is not None:
             return had
@@ -133,14 +135,15 @@ class GitHub:
         return answer
 
     def prefetched_reviews(self, ids: Sequence[str]) -> list[str]:
-        """Returns those of the reviews `ids` whose comments were prefetched by one account: the account of the first
-        review that was prefetched. Empty if none was.
+        """Returns the reviews among `ids` whose comments were prefetched by the same account, so that one answer can
+        hold them. The account is that of the first prefetched review. Returns an empty list if no review was
+        prefetched.
         """
         return self._prefetched.reviews_at_once(ids) if self._prefetched is not None else []
 
     async def rest(self, path: str) -> Answer:
-        """Sends a GET to a REST path (with its query) and returns the answer. Follows renames (301). Raises `Gone`,
-        `PartOver` and the other errors of `graphql`.
+        """Sends a GET request to a REST path (with its query) and returns the answer. Follows renames (301). Raises
+        `Gone`, `PartOver` and the other errors of `graphql`.
         """
         route = route_of(path)
         seconds = self.prices.seconds(route, REST_SECONDS)
@@ -151,16 +154,16 @@ class GitHub:
         return answer
 
     async def accounts(self) -> list[str]:
-        """Returns the accounts that can send requests for the repository now: GitHub accepts their credentials. Whether
-        it shows them the repository is not checked.
+        """Returns the accounts that can send requests for the repository now: the accounts whose credentials GitHub
+        accepts. Whether GitHub shows the repository to these accounts is not checked.
         """
         return await self._transport.accounts(self._repository, only=self._account)
 
     async def introduce(self) -> None:
-        """Looks up which accounts the tokens belong to, and their remaining budgets, for one point a token. A token
-        whose account is known is not looked up again.
+        """Looks up the account and the remaining budget of each token, for one point a token. A token whose account is
+        known is not looked up again.
 
-        Raises an error of the taxonomy if that fails; the next request then looks up what is missing.
+        Raises an error of the taxonomy if a lookup fails. The next request then looks up the remaining tokens.
         """
         await self._transport.introduce()
 
@@ -168,7 +171,7 @@ class GitHub:
 
     @property
     def left_out(self) -> frozenset[str]:
-        """The fields that requests leave out because this server's schema lacks them. Coverage records them."""
+        """The fields that requests leave out because this server's schema lacks them. Coverage records these fields."""
         return self._transport.documents.left_out
 
     async def has_learned(self, left_out: Collection[str]) -> bool:

@@ -10,7 +10,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def time(value: str) -> datetime:
-    """Returns the moment of an ISO 8601 text. Raises `ValueError` if it has no offset."""
+    """Returns the moment of an ISO 8601 text. Raises `ValueError` if the text has no UTC offset."""
     moment = datetime.fromisoformat(value)
     if moment.tzinfo is None:
         raise ValueError(f"{value!r} has no offset")
@@ -18,18 +18,20 @@ def time(value: str) -> datetime:
 
 
 def time_or_none(value: str | None) -> datetime | None:
-    """Returns the moment of an ISO 8601 text as `time` does; None for None and for an empty text."""
+    """Returns the moment of an ISO 8601 text as `time` does. Returns None if `value` is None or empty."""
     return None if value is None or value == "" else time(value)
 
 
 def of_epoch(seconds: float) -> datetime:
-    """Returns the moment so many seconds after 1970. Raises `OverflowError` if no calendar has it."""
+    """Returns the moment that is `seconds` after the beginning of 1970. Raises `OverflowError` if a datetime cannot
+    hold the moment.
+    """
     return EPOCH + timedelta(seconds=seconds)
 
 
 def date_of(headers: Mapping[str, str], name: str = "Date") -> datetime | None:
-    """Returns the HTTP date in the header `name`; None if the header is missing or unreadable. `Date` is when the
-    server sent the answer, by its own clock.
+    """Returns the HTTP date in the header `name`. Returns None if the header is missing or unreadable. The header
+    `Date` is when the server sent the answer, by the server's clock.
     """
     try:
         return parsedate_to_datetime(headers[name]).astimezone(UTC)
@@ -38,14 +40,14 @@ def date_of(headers: Mapping[str, str], name: str = "Date") -> datetime | None:
 
 
 def now_by(headers: Mapping[str, str]) -> datetime:
-    """Returns the server's time at the moment of its answer; our own time if the answer has no date."""
+    """Returns the server's time at the moment of its answer. Returns our own time if the answer has no date."""
     return date_of(headers) or datetime.fromtimestamp(seconds_now(), UTC)
 
 
 def asked_at(headers: Mapping[str, str], seconds: float) -> datetime:
-    """Returns when the request was sent, by the server's clock.
+    """Returns when the request was sent, by the server's clock. `seconds` is how long the answer took.
 
-    The header `Date` is from when the answer was made, `seconds` after the request. The answer may lack changes of
-    those seconds.
+    The header `Date` is from the end of this time. The answer may lack changes that happened during the request, so the
+    beginning counts.
     """
     return now_by(headers) - timedelta(seconds=ceil(seconds))

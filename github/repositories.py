@@ -1,6 +1,4 @@
-"""Looks a repository up before its sweeps begin, by one REST request: its current name, and whether this account can
-read it.
-"""
+"""Looks a repository up by REST before its sweeps begin: its current name, and whether this account can read it."""
 
 from typing import NamedTuple
 
@@ -26,10 +24,10 @@ class Facts(NamedTuple):
 
 @mapped
 async def inspect(github: GitHub, github_id: int | None, full_name: str) -> Facts:
-    """Returns the repository with this GitHub id, which no rename changes. If the id is unknown or wrong, returns the
-    one with this name.
+    """Returns the repository with the id `github_id`, because a rename does not change the id. If the id is unknown or
+    wrong, returns the repository called `full_name`.
 
-    Raises `Gone` or `PartOver` (forbidden, taken_down) if GitHub does not show it.
+    Raises `Gone`, or `PartOver` (forbidden, taken_down), if GitHub does not show the repository.
     """
     if github_id:
         try:
@@ -41,8 +39,8 @@ async def inspect(github: GitHub, github_id: int | None, full_name: str) -> Fact
 
 
 def check_identity(found: Node, wanted: RepositoryRef) -> None:
-    """Raises `PartOver` (renamed) if the answer is about another repository, which has taken over the name. Rows of
-    that repository must not be stored as rows of `wanted`.
+    """Raises `PartOver` (renamed) if the answer `found` is about another repository, which has taken over the name of
+    `wanted`. Rows of that repository must not be stored as rows of `wanted`.
     """
     if found["databaseId"] not in (None, wanted.github_id):
         raise PartOver(

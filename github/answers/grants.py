@@ -1,6 +1,6 @@
-"""Finds out, from the message of a refusal, which permission a person has to grant, and to whom.
+"""Finds out from the message of a refusal what a person has to do, such as granting a permission.
 
-GitHub has no list of these messages. Each pattern names the source that it was found in.
+GitHub publishes no list of these messages. Where GitHub documents a message, a comment names the page.
 """
 
 import re
@@ -16,7 +16,9 @@ OTHERWISE = "give the token access to the repository"
 
 
 def grant(words: str, headers: Mapping[str, str]) -> str:
-    """Returns what a person can do about a 403, or a FORBIDDEN, with the message `words`."""
+    """Returns what a person can do about a refusal (403 or FORBIDDEN), as text. `words` is GitHub's message. `headers`
+    are those of the answer.
+    """
     said = _NAME.sub("", words).lower()
     named = _organization(words)
     organization = named or "the organization"
@@ -65,8 +67,9 @@ def _at(words: str) -> str:
 
 
 def _permissions(headers: Mapping[str, str]) -> str:
-    """Returns the permissions that a route accepts, as REST's header X-Accepted-GitHub-Permissions lists them, such as
-    `contents=read`. A `;` separates alternatives.
+    """Returns the name of the permission that is missing, as text. The header X-Accepted-GitHub-Permissions lists the
+    permissions that a route accepts, such as `contents=read`, with `;` between alternatives. Without this header, the
+    text names all permissions that this application needs.
     """
     accepted = headers.get("X-Accepted-GitHub-Permissions", "")
     sets = [each.strip().replace("=", ": ").replace(",", " and ") for each in accepted.split(";") if each.strip()]

@@ -7,10 +7,10 @@ MOST_DIGITS = 15
 
 
 def number(headers: Mapping[str, str], name: str) -> int | None:
-    """Returns the whole number in a header; None if it is missing, or holds anything else."""
+    """Returns the whole number in the header `name`. Returns None if the header is missing or holds anything else."""
     return parse_digits(headers.get(name, ""))
 
 
 def parse_digits(text: str) -> int | None:
-    """Returns the number in a text of ASCII digits; None for any other text."""
+    """Returns the number that a text of ASCII digits stands for. Returns None for any other text."""
     return int(text[:MOST_DIGITS]) if text.isascii() and text.isdigit() else None

@@ -1,4 +1,4 @@
-"""Parses the `Link` header, by which REST links to the other pages of a list (RFC 8288)."""
+"""Parses the `Link` header, which holds the addresses of a REST list's other pages (RFC 8288)."""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +14,8 @@ _RELATIONS = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s\",;]+))", re.IGNOR
 def links(headers: Mapping[str, str]) -> dict[str, str]:
     """Returns the addresses in a `Link` header, by relation (`next`, `last`, `prev`, `first`).
 
-    Raises `RetryNow` if one of them cannot be read. To leave it out could end a list before its last page.
+    Raises `RetryNow` if an address is unreadable, because a list without the address of its next page would seem to end
+    there.
     """
     found: dict[str, str] = {}
     for address, parameters in _LINK.findall(headers.get("Link", "")):
@@ -29,18 +30,18 @@ def links(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def query_of(address: str | None) -> str:
-    """Returns the query string of an address; empty if `address` is None."""
+    """Returns the query string of an address. Returns an empty text if `address` is None."""
     return urlsplit(address).query if address else ""
 
 
 def page_of(address: str | None) -> int | None:
-    """Returns the page number in an address; None if the address has none, as in a list with cursors."""
+    """Returns the page number in an address. Returns None if the address has no page number, as in lists with cursors."""
     return parse_digits(parse_qs(query_of(address)).get("page", [""])[0])
 
 
 def path_below(address: str | None, base: str) -> str | None:
-    """Returns the path and query of an address below `base`. The address's host is dropped, so that a token is never
-    sent to another server.
+    """Returns the path and query of an address, relative to the API's address `base`. The host is dropped, so that a
+    token is never sent to another server. Returns None if `address` is None.
     """
     if address is None:
         return None

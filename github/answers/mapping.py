@@ -1,5 +1,5 @@
-"""Guards the mapping of answers: if an answer lacks what GitHub documents, one error of the taxonomy says so, and no
-row is made of it.
+"""Guards the mapping of answers to rows. If an answer lacks something that GitHub documents, one error of the taxonomy
+is raised, and the answer makes no row.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
@@ -28,9 +28,9 @@ _PLAIN = frozenset({str, bool, int, float, datetime, None, type(None)})
 
 
 def mapped(read: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Decorates a function that sends a request and maps its answer. If the answer cannot be mapped, or if the result
-    holds a value of another type than its class declares, the function raises `TooLarge` (unreadable): a smaller
-    request may bring all that is readable.
+    """Decorates a function that sends a request and maps the answer. The decorated function raises `TooLarge`
+    (unreadable) if the answer cannot be mapped, or if a value in its result is not of the declared type. The error is
+    `TooLarge` because a smaller request may leave out the unreadable item.
     """
 
     @wraps(read)
@@ -45,8 +45,8 @@ def mapped(read: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T
 
 
 def mapped_or_none(what: str, read: Callable[[], T]) -> T | None:
-    """Returns the named tuple that `read` makes of one item of a list; None if the item cannot be mapped. So the other
-    items of the list stay readable.
+    """Returns the named tuple that `read` makes from one item of a list. Returns None if the item cannot be mapped, so
+    that the caller can still use the other items. `what` names the item in the log.
     """
     try:
         with mapping(what):
@@ -60,7 +60,9 @@ def mapped_or_none(what: str, read: Callable[[], T]) -> T | None:
 
 @contextmanager
 def mapping(what: str) -> Iterator[None]:
-    """Raises `TooLarge` (unreadable) for what Python raises if an answer lacks a field or has one of another type."""
+    """Context manager for code that maps an answer. Python's errors for a missing field or a value of another type,
+    such as `KeyError` and `TypeError`, become `TooLarge` (unreadable). `what` names the request in the message.
+    """
     try:
         yield
     except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
@@ -77,7 +79,9 @@ def _check_of_result(read: Callable[..., Any]) -> Check:
 
 @cache
 def _hints(kind: type[Any]) -> dict[str, Any]:
-    """Returns the declared types of the fields of a dataclass or a named tuple, by name; of any other class none."""
+    """Returns the declared types of the fields of a dataclass or a named tuple, by field name. Returns an empty mapping
+    for any other class.
+    """
     if not is_dataclass(kind) and not hasattr(kind, "_fields"):
         return {}
     names = [each.name for each in fields(kind)] if is_dataclass(kind) else list(kind._fields)
@@ -87,8 +91,8 @@ def _hints(kind: type[Any]) -> dict[str, Any]:
 
 @cache
 def _check_of(hint: Any) -> Check:
-    """Returns the function that tells whether a value is of the type `hint`. For a wrong field of a dataclass or a
-    named tuple it raises `TypeError` with the field's name.
+    """Returns a function that tells whether a value is of the type `hint`. The function raises `TypeError` with the
+    field's name if a field of a dataclass or of a named tuple has a wrong type.
     """
     origin, inner = get_origin(hint), [each for each in get_args(hint) if each is not Ellipsis]
     if hint is Any:
@@ -129,11 +133,11 @@ def _check_of(hint: Any) -> Check:
 
 
 class _Record:
-    """Tells whether a value is of a class, and the fields of a dataclass or a named tuple of their declared types. For
-    a wrong field it raises `TypeError` with the field's name.
+    """Tells whether a value is an instance of a class, a dataclass or a named tuple, whose fields all have their
+    declared types. Raises `TypeError` with the field's name for a wrong field.
 
-    There are many records in an answer, so the fields that hold no others are looked at together: types that have been
-    right once are right.
+    An answer holds many records, so the fields of plain types are checked together. A combination of types that was
+    right once is known to be right. Only the range of numbers and the time zone of moments are then still checked.
     """
 
     def __init__(self, kind: Any) -> None:
@@ -177,14 +181,14 @@ def _places(types: Sequence[type], kind: type) -> list[int]:
 
 
 def _alternatives(hint: Any) -> frozenset[Any]:
-    """Returns the types of a union, or the one type."""
+    """Returns the types that a union consists of. Returns `hint` alone if `hint` is not a union."""
     if get_origin(hint) in (Union, UnionType):
         return frozenset(get_args(hint))
     return frozenset({hint})
 
 
 def _getter(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
-    """Returns the function that reads these fields of a record."""
+    """Returns a function that returns the values of these fields of a record, as a tuple."""
     if len(names) < 2:
         return lambda value: tuple(getattr(value, name) for name in names)
     return attrgetter(*names)

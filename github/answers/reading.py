@@ -28,10 +28,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Answer(ExecutionResult):
-    """GitHub's answer: gql's result, and what the headers say. `asked_at` is when the request was sent, by GitHub's
-    clock: the header `Date` minus the request's duration.
+    """An answer of GitHub's: gql's result, with the values of some headers. `asked_at` is when the request was sent, by
+    GitHub's clock: the header `Date` minus the request's duration.
 
-    In `data`, hidden nodes and nodes that are gone are marked (`github.nodes.nulls`), so that no `errors` are left.
+    In `data`, marks replace the nodes that are hidden or gone (`github.nodes.nulls`). `errors` is None, because the
+    reading of the answer has handled the errors.
     """
 
     data: Any
@@ -61,15 +62,15 @@ class Answer(ExecutionResult):
     extensions: None = None
 
     def refusal_of(self, *path: str | int) -> str | None:
-        """Returns GitHub's message if it refused the field at `path`, or something below that field; None if it
-        refused neither.
+        """Returns GitHub's message if GitHub refused the field at `path`, or a field below it. Returns None if no such
+        field was refused.
         """
         return next((words for each, words in self.refused.items() if each[: len(path)] == path), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """An answer as it came: status, headers and body, not interpreted yet."""
+    """An answer that is not interpreted yet: its status, headers and body."""
 
     status: int
     headers: Mapping[str, str]
@@ -86,10 +87,12 @@ _OF_A_PLACE = ("missing", "forbidden", "scope", "blocked")
 
 
 def read_graphql(ask: Ask, raw: Raw, *, keep_lost: bool = False) -> Answer:
-    """Returns the data of a GraphQL answer. Raises any class of the taxonomy, and `Limited` and `Unauthorized`.
+    """Returns a GraphQL answer. Raises every class of the taxonomy, `Limited` for a rate limit, and `Unauthorized` for
+    a token that GitHub does not accept.
 
-    `keep_lost`: nodes that GitHub failed to load stay null; otherwise one such node raises `TooLarge`. `TooLarge` is
-    also raised if the request names several repositories and a permission is missing for one of them.
+    With `keep_lost`, nodes that GitHub failed to load are null in the answer. Otherwise such a node raises `TooLarge`.
+    `TooLarge` is also raised if the request names several repositories and the account lacks a permission for one of
+    the repositories.
     """
     content = decode(raw.body) if raw.status == 200 else None
     if not isinstance(content, dict) or ("data" not in content and "errors" not in content):
@@ -144,7 +147,7 @@ def read_graphql(ask: Ask, raw: Raw, *, keep_lost: bool = False) -> Answer:
 
 
 def read_rest(ask: Ask, raw: Raw, base: str) -> Answer:
-    """Returns the data of a REST answer; raises as `read_graphql` does. `base` is the API's address, with which the
+    """Returns a REST answer. Raises the same errors as `read_graphql`. `base` is the API's address, with which the
     addresses of other pages begin.
     """
     if raw.status != 200:
@@ -176,10 +179,10 @@ def _no_answer(raw: Raw, operation: str) -> Exception:
 
 
 def windows_of(headers: Mapping[str, str]) -> tuple[tuple[int, int, float], ...]:
-    """Returns the budget's window from the headers: (limit, used, seconds to the reset).
+    """Returns the budget's window that the headers report, as (limit, used, seconds until the reset).
 
-    Empty if a header is missing, or if there is a `retry-after`: it says how long to wait, and the reset may be much
-    later.
+    Returns no window if a header is missing. Also returns no window if there is a `retry-after`, because that header
+    says how long to wait, and the reset may be much later.
     """
     if retry_after(headers) is not None:
         return ()
@@ -190,7 +193,7 @@ def windows_of(headers: Mapping[str, str]) -> tuple[tuple[int, int, float], ...]
 
 
 def all_windows(raw: Raw, answer: Answer) -> tuple[tuple[int, int, float], ...]:
-    """Returns the windows in the headers, and the one in the body of a GraphQL answer."""
+    """Returns the windows of an answer: the one in the headers and, for GraphQL, the one in the body."""
     heard, rate = windows_of(raw.headers), _rate(answer.data)
     try:
         wait = (time(rate["resetAt"]) - now_by(raw.headers)).total_seconds()
@@ -200,7 +203,7 @@ def all_windows(raw: Raw, answer: Answer) -> tuple[tuple[int, int, float], ...]:
 
 
 def _rate(data: Any) -> Mapping[str, Any]:
-    """Returns `rateLimit` of an answer; empty if it is missing."""
+    """Returns the field `rateLimit` of an answer. Returns an empty mapping if the field is missing."""
     rate = data.get("rateLimit") if isinstance(data, dict) else None
     return rate if isinstance(rate, dict) else {}
 
@@ -211,8 +214,8 @@ def _count(rate: Mapping[str, Any], name: str) -> int:
 
 
 def _errors(content: Mapping[str, Any], operation: str) -> list[Mapping[str, Any]]:
-    """Returns the entries of `errors`. Raises `RetryNow` if they do not have the shape that GraphQL prescribes,
-    because the answer may not be GitHub's.
+    """Returns the entries of `errors`. Raises `RetryNow` if an entry does not have the shape that GraphQL prescribes,
+    because such an answer may not be GitHub's.
     """
     errors = content.get("errors") or []
     if not isinstance(errors, list) or not all(_is_error(each) for each in errors):
@@ -225,14 +228,16 @@ def _is_error(entry: Any) -> bool:
 
 
 def _path(error: Mapping[str, Any]) -> Path:
-    """Returns the path of an error in the answer; empty if the error names none."""
+    """Returns the path that an error names: the place in the answer that failed. Returns an empty path if the error
+    names no place.
+    """
     path = error.get("path")
     return tuple(path) if isinstance(path, list) and all(isinstance(step, str | int) for step in path) else ()
 
 
 def decode(raw: bytes) -> Any:
-    """Returns parsed JSON without NUL characters and lone surrogates, which Postgres cannot store. None if `raw` is
-    not JSON, or is nested too deeply to be an answer.
+    """Returns the parsed JSON of `raw`. NUL characters are removed and lone surrogates are replaced, because Postgres
+    cannot store them. Returns None if `raw` is not JSON, or is nested too deeply to be an answer.
     """
     nul = b"\\u0000" in raw
     if nul and b"\\\\u0000" not in raw:
@@ -250,7 +255,7 @@ def decode(raw: bytes) -> Any:
 
 
 def _decode_surrogates(raw: bytes) -> Any:
-    """Returns parsed JSON, with `?` for each lone surrogate. None if `raw` is not JSON."""
+    """Returns the parsed JSON of `raw`, with `?` in place of each lone surrogate. Returns None if `raw` is not JSON."""
     try:
         return _storable(json.loads(raw, parse_constant=_number, parse_float=_number, parse_int=_whole))
     except (ValueError, RecursionError):
@@ -258,14 +263,18 @@ def _decode_surrogates(raw: bytes) -> Any:
 
 
 def _number(text: str) -> float:
-    """Returns the number in `text`. Raises ValueError for NaN and infinities, which `json` reads and JSON lacks."""
+    """Returns the number in `text`. Raises ValueError for NaN and infinities, because they are not valid JSON although
+    Python's `json` reads them.
+    """
     if isfinite(number := float(text)):
         return number
     raise ValueError(f"{text} is no number of JSON")
 
 
 def _whole(text: str) -> int | float:
-    """Returns the whole number in `text`; beyond 64 bits as a float, as orjson reads it, which cannot write it else."""
+    """Returns the whole number in `text`. A number beyond 64 bits becomes a float, as in orjson, because orjson cannot
+    write a larger int.
+    """
     number = int(text)
     return number if -(2**63) <= number < 2**64 else _number(text)
 

@@ -1,7 +1,7 @@
 """Classifies GitHub's refusals, in the same way for GraphQL and REST.
 
-`of_http` reads an answer with an HTTP error status, `of_error` reads an entry of `errors` in an answer with status
-200. Both return a `Refusal`, from which the caller makes the error for its request.
+`of_http` reads an answer with an HTTP error status. `of_error` reads an entry of `errors` in an answer with status 200.
+Both return a `Refusal`, from which the caller makes the error for its request.
 """
 
 import re
@@ -40,7 +40,7 @@ Headers = Mapping[str, str]
 
 
 class InvalidCursor(RetryNow):
-    """Raised when GitHub no longer accepts a cursor. The place in the list has to be found again."""
+    """Raised when GitHub no longer accepts a cursor. The caller has to find the place in the list again."""
 
 
 class Gone(PartOver):
@@ -58,8 +58,8 @@ class ScopeMissing(PartOver):
 
 
 class FieldsRefused(PartOver):
-    """Raised if GitHub refuses fields of threads that need a permission of their own. `words` holds GitHub's message
-    for each field.
+    """Raised if GitHub refuses fields of a thread because the account lacks the permission that these fields need.
+    `words` maps each refused field to GitHub's message.
     """
 
     def __init__(self, operation: str, words: Mapping[str, str]) -> None:
@@ -68,7 +68,9 @@ class FieldsRefused(PartOver):
 
 
 class SchemaMismatch(PartOver):
-    """Raised if the document uses a name that this server's schema lacks. `errors` holds the server's messages."""
+    """Raised if the document uses a name that this server's schema lacks. `errors` holds the entries of the answer's
+    `errors` that name what is unknown.
+    """
 
     def __init__(self, operation: str, errors: Sequence[Mapping[str, Any]]) -> None:
         words = "; ".join(str(error.get("message")) for error in errors[:3])[:500]
@@ -77,7 +79,7 @@ class SchemaMismatch(PartOver):
 
 
 class Limited(Exception):
-    """Raised for a rate limit. `wait` is in seconds; None if GitHub does not say how long."""
+    """Raised for a rate limit. `wait` is how many seconds GitHub asks to wait, or None if GitHub does not say."""
 
     def __init__(self, wait: float | None) -> None:
         super().__init__("limited")
@@ -90,8 +92,8 @@ class Unauthorized(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A refusal by GitHub. `code` is one word for machines (`gone`, `http_502`). `words` is GitHub's message, cut to
-    500 characters.
+    """A refusal by GitHub. `code` is one word for programs, such as `gone` or `http_502`. `words` is GitHub's message,
+    cut to 500 characters.
     """
 
     kind: Kind
@@ -104,8 +106,8 @@ class Refusal:
     """What a person can do about it."""
 
     def error(self, what: str) -> Exception:
-        """Returns the error that this refusal means: a class of the taxonomy, `Limited` or `Unauthorized`. `what` is
-        the operation or the route.
+        """Returns the error for this refusal: an error of the taxonomy, `Limited` or `Unauthorized`. `what` names the
+        operation or the route in the error's message.
         """
         said = f"{what} ({self.status})" if self.status != 200 else what
         words = f": {self.words}" if self.words else ""
@@ -176,7 +178,7 @@ def of_http(status: int, headers: Headers, body: Any) -> Refusal:
 
 
 def of_error(error: Mapping[str, Any], headers: Headers) -> Refusal:
-    """Returns the refusal in an entry of `errors` inside HTTP 200."""
+    """Returns the refusal that an entry of `errors` reports, in an answer with status 200."""
     kind = str(error.get("type") or (error.get("extensions") or {}).get("code") or "")
     message = str(error.get("message") or "")[:500]
     words = _said(message)
@@ -204,16 +206,19 @@ def of_error(error: Mapping[str, Any], headers: Headers) -> Refusal:
 
 
 def is_limit(message: str) -> bool:
-    """Returns whether the message says that a rate limit was reached. GitHub has many wordings for it."""
+    """Returns whether GitHub's message says that a rate limit was reached. Only key words are looked for, because
+    GitHub words such messages in many ways.
+    """
     words = _said(message)
     return "rate limit" in words or "abuse" in words
 
 
 def wait_of(headers: Headers) -> float | None:
-    """Returns how many seconds to wait before the next attempt, at most an hour; None if the server does not say.
+    """Returns how many seconds to wait before the next attempt, at most `LONGEST_WAIT`. Returns None if the server does
+    not say.
 
-    The header retry-after counts first, as GitHub documents. Without it, the reset of the budget counts if nothing
-    of the budget remains, and if it is not in the past.
+    The header `retry-after` counts first, as GitHub documents. Without this header, the wait ends at the reset of the
+    budget. The reset counts only if no budget remains and the reset is not in the past.
     """
     longest = LONGEST_WAIT.total_seconds()
     if (seconds := retry_after(headers)) is not None:
@@ -227,7 +232,9 @@ def wait_of(headers: Headers) -> float | None:
 
 
 def retry_after(headers: Headers) -> float | None:
-    """Returns the seconds in the header retry-after, which may also be a date (RFC 9110); None if it says neither."""
+    """Returns the seconds to wait that the header `retry-after` gives, as a number or as a date (RFC 9110). Returns
+    None if the header is missing or unreadable.
+    """
     if (seconds := number(headers, "retry-after")) is not None:
         return float(seconds)
     until = date_of(headers, "retry-after")
@@ -235,20 +242,22 @@ def retry_after(headers: Headers) -> float | None:
 
 
 def message_of(content: Any) -> str:
-    """Returns the message in a body, on one short line: `message` of JSON, or the beginning of any other text."""
+    """Returns the message in a body: the field `message` of parsed JSON, or the beginning of a body in another format."""
     if isinstance(content, bytes):
         return " ".join(content[:200].decode("utf-8", "replace").split())
     return str(content.get("message", ""))[:500] if isinstance(content, dict) else ""
 
 
 def _is_githubs(content: Any) -> bool:
-    """Returns whether a refusal has GitHub's shape: JSON with a `message`. If not, it may be from a proxy or a CDN."""
+    """Returns whether a refusal has GitHub's shape: JSON with a `message`. A refusal of another shape may be from a
+    proxy or a CDN.
+    """
     return isinstance(content, dict) and isinstance(content.get("message"), str)
 
 
 def _is_html(content: Any) -> bool:
-    """Returns whether an answer is a page for people. A proxy or a CDN sends such pages; GitHub's own 404 and 410 are
-    never HTML.
+    """Returns whether an answer is an HTML page for people. A proxy or a CDN sends such pages; GitHub's own 404 and 410
+    are never HTML.
     """
     return isinstance(content, bytes) and content.lstrip().startswith(b"<")
 
@@ -267,16 +276,18 @@ def _tells_of_a_limit(headers: Headers) -> bool:
 
 
 def _said(message: str) -> str:
-    """Returns the message in small letters, without the names that it quotes: a repository may be called
-    `abuse-reports` or `timeout`.
+    """Returns the message in lower case, without the names that it quotes. Quoted names are removed because a
+    repository may be called `abuse-reports` or `timeout`.
     """
     return _QUOTED_NAME.sub("", message).lower()
 
 
 def _block(status: int, content: Any) -> str:
-    """Returns why a repository was taken down, in brackets; empty if it was not.
+    """Returns the reason why a repository was taken down, in brackets. Returns an empty text if the repository was not
+    taken down.
 
-    In REST the answer is 451, or 403 with `block: {reason: tos | sensitive_data | ..., html_url}` (PyGithub#1015).
+    For a repository that was taken down, REST answers with status 451, or with status 403 and `block: {reason: tos |
+    sensitive_data | ..., html_url}` (PyGithub#1015).
     """
     block = content.get("block") if isinstance(content, dict) else None
     if isinstance(block, dict) or status == 451:

@@ -1,8 +1,8 @@
 """A client for GH Archive, a public archive of GitHub's public events, with one file for each hour.
 
-A file is gzipped JSON lines, of up to more than a hundred MB. It is read as a stream and unpacked in pieces; a line
-is not parsed if its beginning shows that it is not wanted. GH Archive does not belong to GitHub: requests carry no
-token and use no budget. Its format and file names: https://www.gharchive.org.
+A file holds gzipped JSON lines, and may be larger than a hundred MB. It is read as a stream and unpacked in pieces. A
+line is not parsed if its beginning shows that the event is not wanted. GH Archive does not belong to GitHub, so
+requests carry no token and use no budget. https://www.gharchive.org describes the format and the file names.
 """
 
 import asyncio
@@ -68,8 +68,8 @@ _SEAM = b'}{"id":'
 
 
 class Wanted(NamedTuple):
-    """Which events to keep, by their repository's GitHub id and by their type. If `event_types` is None, all types are
-    kept that are not in `TOLD_ELSEWHERE`.
+    """Which events to keep, by the GitHub id of their repository and by their type. If `event_types` is None, all types
+    are kept except those in `TOLD_ELSEWHERE`.
     """
 
     github_ids: frozenset[int]
@@ -89,7 +89,7 @@ class Size(NamedTuple):
 
 @dataclass(slots=True)
 class Hour:
-    """The wanted events of one file, by their repository's GitHub id."""
+    """The wanted events of one file, by the GitHub id of their repository."""
 
     events: dict[int, list[FeedEvent]] = field(default_factory=dict)
     lines: int = 0
@@ -100,7 +100,7 @@ class Hour:
 
 
 class Damaged(RetryNow):
-    """Raised when a file is not gzip, or is cut off. The transfer may be at fault, or the archive itself
+    """Raised when a file is not gzip, or is cut off. The cause may be the transfer, or the archive itself
     (gharchive.org#225).
 
     `hour` holds the events before the damage.
@@ -139,9 +139,11 @@ class Archive:
             self._session = None
 
     async def size(self, at: datetime) -> Size:
-        """Returns whether an hour's file exists, and its length, without reading the file. Sends the request even while
-        the archive is down. Raises `RetryNow` for passing failures, `RetryLater` for a limit, `PartOver` if the address
-        is not an archive's.
+        """Returns whether the file of the hour that begins at `at` exists, and the file's length. The file is not read.
+        The request is sent even while the archive is down.
+
+        Raises `RetryNow` for passing failures, `RetryLater` for a limit, and `PartOver` if the address is not an
+        archive's.
         """
         try:
             async with self._open().head(
@@ -154,11 +156,12 @@ class Archive:
             raise self._broken(error) from error
 
     async def read(self, at: datetime, wanted: Wanted, progress: Callable[[int], None] | None = None) -> Hour | None:
-        """Returns the wanted events of the hour that begins at `at`; None if the archive has no file for it.
+        """Returns the wanted events of the hour that begins at `at`. Returns None if the archive has no file for the
+        hour.
 
         `progress` is called with the number of bytes downloaded so far. Raises `RetryNow` for passing failures (5xx,
-        timeouts), `Damaged` for a damaged file, `RetryLater` for a limit or while the archive is down, `PartOver` if
-        the address is not an archive's.
+        timeouts), and `Damaged` for a damaged file. Raises `RetryLater` for a limit or while the archive is down, and
+        `PartOver` if the address is not an archive's.
         """
         if self._guard is None:
             return await self._read(at, wanted, progress)
@@ -187,7 +190,7 @@ class Archive:
         return scan.hour
 
     async def _probe(self, _api: str) -> None:
-        """Requests the oldest file, which every archive has."""
+        """Checks that the archive answers, by requesting the length of its oldest file. Every archive has that file."""
         await self.size(FIRST_HOUR)
 
     def _open(self) -> aiohttp.ClientSession:
@@ -223,8 +226,8 @@ def _refusal(response: aiohttp.ClientResponse, what: str) -> BackfillError:
 
 
 def name_of(at: datetime) -> str:
-    """Returns the name of the file for the hour that begins at `at`, such as `2026-03-01-9.json.gz`; the hour has no
-    leading zero.
+    """Returns the name of the file for the hour that begins at `at`, such as `2026-03-01-9.json.gz`. The hour in the
+    name has no leading zero.
     """
     utc = at.astimezone(UTC)
     return f"{utc:%Y-%m-%d}-{utc.hour}.json.gz"
@@ -243,20 +246,22 @@ class _Scan:
         """Whether the current position is inside a line longer than `LONGEST_LINE`."""
 
     def feed(self, chunk: bytes) -> None:
-        """Reads the file's next bytes. Raises `zlib.error` if they are not gzip."""
+        """Reads the file's next bytes. Raises `zlib.error` if the bytes are not gzip."""
         self.hour.length += len(chunk)
         for piece in self._unpacked(chunk):
             self._lines(piece)
 
     def end(self) -> None:
-        """Reads the file's last line. Raises `EOFError` if the file is cut off."""
+        """Reads the file's last line, after all bytes have been read. Raises `EOFError` if the file is cut off."""
         if not self._inflate.eof:
             raise EOFError
         if self._rest and not self._skipping:
             self._line(self._rest)
 
     def _unpacked(self, chunk: bytes) -> Iterator[bytes]:
-        """Yields the unpacked pieces of a chunk. A file may consist of several gzip files with zeros between them."""
+        """Yields the unpacked content of a chunk, in pieces. A file may consist of several gzip files, with zero bytes
+        between two gzip files.
+        """
         while chunk:
             if self._inflate.eof:
                 chunk = chunk.lstrip(b"\0")
@@ -310,7 +315,7 @@ class _Scan:
 
 
 def _repository_of(content: Any) -> int:
-    """Returns the GitHub id of the event's repository; 0 if it has none."""
+    """Returns the GitHub id of the event's repository. Returns 0 if the event has no repository."""
     if not isinstance(content, dict):
         raise TypeError
     repository = content.get("repo")
@@ -318,8 +323,8 @@ def _repository_of(content: Any) -> int:
 
 
 def _feed_event(content: dict[str, Any]) -> FeedEvent:
-    """Returns the event of a line. Raises `ValueError`, `TypeError` or `OverflowError` for one that Postgres could not
-    hold: it would keep the whole hour from being stored.
+    """Returns the event of a line. Raises `ValueError`, `TypeError` or `OverflowError` for an event that Postgres could
+    not hold, because such an event would keep the whole hour from being stored.
     """
     event_type, actor = content["type"], content.get("actor") or {}
     event_id, login = f"{event_type}_{content['id']}", actor.get("login") or GHOST

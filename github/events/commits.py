@@ -45,16 +45,16 @@ class History:
 
 @mapped
 async def read_head(github: GitHub, repository: RepositoryRef) -> tuple[str | None, str | None]:
-    """Returns the name of the default branch and the oid of the commit at its head; both are None for an empty
-    repository.
+    """Returns the name of the default branch and the oid of the commit at its head. Both are None if the repository is
+    empty.
     """
     answer = await ask(github, "Head", repository, "defaultBranchRef", {})
     return branch_and_head(answer.data["repository"])
 
 
 def branch_and_head(repository: Node) -> tuple[str | None, str | None]:
-    """Returns the name of the default branch and the oid of the commit at its head; both are None for an empty
-    repository. `repository` is from an answer that includes `defaultBranchRef`.
+    """Returns the name of the default branch and the oid of the commit at its head. Both are None if the repository is
+    empty. `repository` is from an answer that includes `defaultBranchRef`.
     """
     reference = repository["defaultBranchRef"]
     if reference is None or reference["target"] is None:
@@ -66,12 +66,12 @@ def branch_and_head(repository: Node) -> tuple[str | None, str | None]:
 async def read_history(
     github: GitHub, repository: RepositoryRef, oid: str, first: int, since: datetime
 ) -> History | None:
-    """Returns up to `first` commits: the commit `oid` and ancestors of it. None if GitHub no longer has the commit.
-    `since` limits only the count `History.in_scope`.
+    """Returns up to `first` commits: the commit `oid` and some of its ancestors. Returns None if GitHub no longer has
+    the commit. `since` limits only the count `History.in_scope`.
 
-    GitHub does not order the ancestors by date, and may list a parent before its child. To read on, the caller follows
-    the parents to a commit that no answer has listed, and passes its `oid` to the next request. That needs no cursor,
-    and a push between two requests does no harm.
+    GitHub does not order the ancestors by date, and may list a parent before its child. To read more commits, the
+    caller follows the parents to a commit that no answer has listed yet. The next request begins at that commit. So no
+    cursor is needed, and a push between two requests does no harm.
     """
     variables = {"oid": oid, "first": first, "since": since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
     try:
@@ -101,7 +101,9 @@ async def read_history(
 
 
 def push_of(repository: RepositoryRef, ref: str, commit: Commit) -> FeedEvent:
-    """Returns a push event for this commit alone, because GitHub no longer shows which commits were pushed with it."""
+    """Returns a push event that holds this commit alone, because GitHub no longer shows which commits were pushed
+    together. `ref` is the full name of the branch.
+    """
     before = commit.parent or NOTHING
     payload = {
         "ref": ref,

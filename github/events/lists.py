@@ -1,4 +1,4 @@
-"""The requests, the refusals and the pages that all lists of a repository's events have in common."""
+"""Requests, refusals and pages of a repository's event lists: the code that all these lists share."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,7 +21,7 @@ from rows import Page
 
 
 class Refused(PartOver):
-    """Raised when GitHub does not show this list to this account. It may still show the repository's other lists."""
+    """Raised when GitHub does not show this list to this account. GitHub may show other lists of the repository."""
 
 
 @dataclass(slots=True)
@@ -58,8 +58,8 @@ class EventPage:
     head: str | None = None
 
     def go_down_to(self, moments: Mapping[str, datetime]) -> None:
-        """Sets `depth`, the time of the page's oldest item, and `ties`, the ids of all items of that time. `moments`
-        maps each item's id to its time.
+        """Sets `depth` to the time of the page's oldest item, and `ties` to the ids of all items of that time.
+        `moments` maps the id of each item on the page to the item's time.
         """
         self.depth = min(moments.values(), default=None)
         self.ties = [thing for thing, moment in moments.items() if moment == self.depth]
@@ -68,10 +68,10 @@ class EventPage:
 async def ask(
     github: GitHub, operation: str, repository: RepositoryRef, what: str, variables: dict[str, Any]
 ) -> Answer:
-    """Returns the answer to an operation about one field of the repository, which `what` names.
+    """Sends an operation that requests one field of the repository, and returns the answer. `what` is the field's name.
 
-    Raises `Refused` if GitHub refuses the field (with the code `gone` if the field does not exist), and `Gone` if
-    GitHub refuses the repository.
+    Raises `Refused` if GitHub refuses the field; the error's code is `gone` if the field does not exist. Raises `Gone`
+    if GitHub refuses the repository, and `PartOver` (renamed) if another repository has its name now.
     """
     owner, _, name = repository.full_name.partition("/")
     answer = await github.graphql(operation, {"owner": owner, "name": name} | variables)
@@ -88,13 +88,17 @@ async def ask(
 
 
 async def probe(github: GitHub) -> None:
-    """Checks that GitHub answers a small GraphQL request. Raises `RetryNow` or `RetryLater` if not."""
+    """Checks that GitHub answers a small GraphQL request; a refusal is an answer, too. Raises `RetryNow` or
+    `RetryLater` if GitHub does not answer.
+    """
     with suppress(PartOver):
         await github.graphql("Viewer", {})
 
 
 async def ask_rest(github: GitHub, repository: RepositoryRef, route: str, query: dict[str, Any]) -> Answer:
-    """Returns the list at a REST route of the repository. Raises `Refused` if GitHub refuses it or has no such list."""
+    """Returns the answer of a REST route of the repository; its data is a list. Raises `Refused` if GitHub refuses the
+    list, or has no such list.
+    """
     try:
         # By id: the name may be another repository's by now.
         answer = await github.rest(f"/repositories/{repository.github_id}/{route}?{urlencode(query)}")
@@ -110,7 +114,9 @@ async def ask_rest(github: GitHub, repository: RepositoryRef, route: str, query:
 
 
 def of_connection(answer: Answer, connection: Node, things: Shown) -> EventPage:
-    """Returns a page of a GraphQL connection, with its counts and cursors. The caller adds the rows."""
+    """Returns the page that a GraphQL connection shows, with counts and cursors, but without rows. The caller adds the
+    rows. `things` are the connection's nodes.
+    """
     info = connection["pageInfo"]
     return EventPage(
         Page(answer.asked_at),
@@ -126,15 +132,15 @@ def of_connection(answer: Answer, connection: Node, things: Shown) -> EventPage:
 
 
 def numbered(size: int, offset: int) -> dict[str, int]:
-    """Returns the query parameters of the page behind the first `offset` items. `offset` has to be a multiple of
-    `size`.
+    """Returns the query parameters of the page behind the first `offset` items, with `size` items a page. `offset` has
+    to be a multiple of `size`.
     """
     return {"per_page": size, "page": offset // size + 1}
 
 
 def of_numbers(answer: Answer, size: int, offset: int) -> EventPage:
-    """Returns a page of a list with numbered pages. The caller adds the rows. The cursor is the number of items read
-    so far.
+    """Returns a page of a list with numbered pages, but without rows. The caller adds the rows. The page's cursor is
+    the number of items read so far, this page included.
     """
     return EventPage(
         Page(answer.asked_at),

@@ -1,5 +1,5 @@
 """Converts the payloads of GitHub's events to the shapes that the host reads. In October 2025 GitHub removed fields
-from its payloads; older files of GH Archive still have them.
+from its payloads. Older files of GH Archive still have these fields.
 """
 
 from github.nodes.actors import Node
@@ -9,8 +9,8 @@ GHOST = "ghost"
 
 
 def payload_of(event: Node) -> Json:
-    """Returns the host's payload for an event from the API or from GH Archive. Raises `KeyError` if `event` lacks the
-    fields of an event.
+    """Returns the payload of an event in the host's shape. `event` is from the API or from GH Archive. Raises
+    `KeyError` if `event` lacks the fields of an event.
     """
     event_type = event["type"]
     return _PAYLOADS[event_type](event) if event_type in _PAYLOADS else event["payload"]
@@ -45,8 +45,8 @@ def _issue(event: Node) -> Json:
 
 
 def _thread(thread: Node, event: Node) -> Node:
-    """Returns the fields of a thread that are in the event itself. `feed.complete` adds the others from the stored
-    thread.
+    """Returns the fields of a thread that the event itself holds, and the state that the event's action implies.
+    `feed.complete` adds the other fields from the stored thread.
     """
     shape = {key: thread[key] for key in ("id", "number", "title", "created_at", "updated_at") if thread.get(key)}
     action = event["payload"]["action"]

@@ -1,8 +1,8 @@
 """Reads events outside threads from GitHub's lists (stars, forks, releases, pushes, branches).
 
-There is one function for each list. It sends one request, and returns the rows with the next cursor. Lists are
-newest first. The cursor of a list with numbered pages is the number of items read. Two lists may show the same event
-in different words and seconds apart; `store/feed.py` then makes one row of it.
+There is one function for each list. A function sends one request, and returns the rows of a page with the cursor of the
+next page. Lists are newest first. The cursor of a list with numbered pages is the number of items read. Two lists may
+show the same event in different words and seconds apart. In that case, `store/feed.py` makes one row of the event.
 """
 
 from datetime import datetime, timedelta
@@ -33,7 +33,7 @@ _OF_BRANCHES = {"branch_creation": "CreateEvent", "branch_deletion": "DeleteEven
 @mapped
 async def read_stargazers(github: GitHub, repository: RepositoryRef, first: int, after: str | None) -> EventPage:
     """Returns a page of the stars that still exist. If GitHub hides the stargazers, the page can be empty although
-    the count is not 0.
+    GitHub counts stars.
     """
     answer = await ask(github, "Stargazers", repository, "stargazers", {"first": first, "after": after})
     found = answer.data["repository"]
@@ -51,8 +51,8 @@ async def read_stargazers(github: GitHub, repository: RepositoryRef, first: int,
 
 @mapped
 async def read_star_history(github: GitHub, repository: RepositoryRef, weeks: int) -> EventPage:
-    """Returns a page of the number of stars of each day, newest weeks first. `weeks` is how many weeks the earlier
-    pages showed. Days to come are left out; today's number may still grow.
+    """Returns a page of the number of stars that each day brought, newest weeks first. `weeks` is how many weeks the
+    earlier pages showed. Future days are left out. The number of the present day may still grow.
     """
     page = weeks // WEEKS_A_PAGE + 1
     answer = await ask_rest(github, repository, "stargazers/history", {"per_page": WEEKS_A_PAGE, "page": page})
@@ -69,7 +69,9 @@ async def read_star_history(github: GitHub, repository: RepositoryRef, weeks: in
 
 @mapped
 async def read_forks(github: GitHub, repository: RepositoryRef, first: int, after: str | None) -> EventPage:
-    """Returns a page of the forks that still exist. Only the events API tells who forked for an organization."""
+    """Returns a page of the forks that still exist. A fork's owner counts as the actor. If the owner is an
+    organization, only the events API names the person who forked.
+    """
     answer = await ask(github, "Forks", repository, "forks", {"first": first, "after": after})
     found = answer.data["repository"]
     forks = shown(found["forks"]["nodes"], "forks")
@@ -104,8 +106,8 @@ def _fork(forkee: Node, avatar_url: str | None, created_at: str) -> FeedEvent:
 
 @mapped
 async def read_releases(github: GitHub, repository: RepositoryRef, size: int, offset: int) -> EventPage:
-    """Returns a page of the published releases, in order of creation. A draft may be published long after its
-    creation, so the list has to be read to its end.
+    """Returns a page of the published releases, in order of creation. The list has to be read to its end, because a
+    draft may be published long after its creation.
     """
     answer = await ask_rest(github, repository, "releases", numbered(size, offset))
     read = of_numbers(answer, size, offset)
@@ -124,7 +126,7 @@ async def read_releases_by_graphql(
     github: GitHub, repository: RepositoryRef, first: int, after: str | None
 ) -> EventPage:
     """Returns a page of releases as `read_releases` does, but by GraphQL, for repositories whose REST list GitHub
-    refuses or cannot answer. GraphQL does not name authors that are bots.
+    refuses or cannot answer. If the author is a bot, GraphQL does not name the author.
     """
     answer = await ask(github, "Releases", repository, "releases", {"first": first, "after": after})
     connection = answer.data["repository"]["releases"]
@@ -138,7 +140,9 @@ async def read_releases_by_graphql(
 
 
 def _release_shape(node: Node) -> Node:
-    """Returns the release in REST's shape. The author is `ghost` if GraphQL names none (a bot, a deleted account)."""
+    """Returns the release in REST's shape. The author is `ghost` if GraphQL names no author, because the author is a
+    bot or a deleted account.
+    """
     author = node["author"]
     user: Node = {"login": GHOST, "id": GHOST_ID, "avatar_url": None, "html_url": None, "type": "User"}
     if author is not None:
@@ -167,7 +171,9 @@ def _release(shape: Node) -> FeedEvent:
 
 @mapped
 async def read_activity(github: GitHub, repository: RepositoryRef, size: int, after: str | None) -> EventPage:
-    """Returns a page of the last year's pushes, and creations and deletions of branches. Raises `InvalidCursor`."""
+    """Returns a page of the last year's pushes, creations of branches and deletions of branches. Raises `InvalidCursor`
+    if GitHub no longer accepts the cursor `after`.
+    """
     query: dict[str, Any] = {"per_page": size, "direction": "desc"} | ({"after": after} if after else {})
     try:
         answer = await ask_rest(github, repository, "activity", query)
@@ -205,7 +211,7 @@ def _activity(activity: Node, repository: RepositoryRef) -> FeedEvent | None:
 
 @mapped
 async def read_events(github: GitHub, repository: RepositoryRef, size: int, offset: int) -> EventPage:
-    """Returns a page of the latest events of all types. GitHub has at most 300 of them, of the last 30 days."""
+    """Returns a page of the latest events of all types. GitHub lists at most 300 events, from the last 30 days."""
     answer = await ask_rest(github, repository, "events", numbered(size, offset))
     read = of_numbers(answer, size, offset)
     for event in answer.data:
@@ -227,8 +233,8 @@ async def read_events(github: GitHub, repository: RepositoryRef, size: int, offs
 async def find_place_behind(
     github: GitHub, repository: RepositoryRef, operation: Literal["StargazerPlace", "ForkPlace"], after: str | None
 ) -> tuple[str | None, bool]:
-    """Finds a place in the list of stars or of forks (`operation`) without loading an item, because GitHub may be
-    unable to load it. Returns the cursor behind the next item after `after`, and whether the list has more items.
+    """Returns the cursor behind the next item after `after`, and whether the list has more items. `operation` chooses
+    the list of stars or of forks. The item itself is not loaded, because GitHub may be unable to load it.
     """
     field = "stargazers" if operation == "StargazerPlace" else "forks"
     answer = await ask(github, operation, repository, field, {"after": after})
@@ -237,7 +243,9 @@ async def find_place_behind(
 
 
 def _down_to_rows(read: EventPage) -> EventPage:
-    """Sets `depth`, `ties` and `oldest` of a page whose rows are in the order of their times; returns the page."""
+    """Sets `depth`, `ties` and `oldest` of the page, and returns the page. The page's rows must be in the order of
+    their times.
+    """
     read.go_down_to({row.event_id: row.created_at for row in read.page.feed})
     read.oldest = read.depth
     return read
