@@ -1,7 +1,7 @@
-"""The messages between commands, workflows and activities. They are small and bounded, and hold neither secrets nor
-rows.
+"""The messages between commands, workflows and activities. Messages are small and of limited size. They hold no secrets
+and no rows.
 
-Times are UTC, with their time zone. Ids of jobs, workspaces and repositories are Postgres' uuids as text.
+Times are in UTC, with their time zone. Ids of jobs, workspaces and repositories are Postgres' uuids, as text.
 """
 
 # A field names only classes that stand above its own: the workflows' sandbox knows this package, but not its modules,

@@ -9,7 +9,7 @@ from messages.terms import JobStatus, Message, Text
 
 
 class ArchivePlan(Message):
-    """Result of `begin_archive`. An hour is given by the moment at which it begins."""
+    """The result of `begin_archive`. An hour is represented by its first moment."""
 
     read_id: str
     workspace_id: str
@@ -28,8 +28,8 @@ class ArchivePlan(Message):
 
 
 class ArchiveRead(Message):
-    """Input of `ArchiveWorkflow`: a reading whose row is committed. A run that continues as new hands its plan to the
-    next run.
+    """The input of `ArchiveWorkflow`: a reading whose row is committed. `plan` is set if the run continues an earlier
+    run.
     """
 
     read_id: str
@@ -37,15 +37,17 @@ class ArchiveRead(Message):
 
 
 class ArchiveSlice(Message):
-    """Input of `read_archive`: continue for one slice, which has at most `pace.slice_pages` hours."""
+    """The input of `read_archive`: read further hours for one slice, which has at most `pace.slice_pages` hours."""
 
     read_id: str
     pace: Pace
 
 
 class ArchiveProgress(Message):
-    """The result of a slice, and of `ArchiveWorkflow`. `more`: run the next slice. `limited`: run it after
-    `limited_until`. Any other status ends the reading.
+    """The progress of a reading: the result of a slice, and of `ArchiveWorkflow`.
+
+    If `outcome` is `more`, the next slice runs at once. If it is `limited`, the next slice runs after `limited_until`.
+    Any other outcome ends the reading.
     """
 
     outcome: Literal["more", "limited", "completed", "failed", "canceled"]
@@ -66,12 +68,12 @@ class ArchiveProgress(Message):
         return self.outcome in ("more", "limited")
 
     def as_failed(self, failure: Failure) -> "ArchiveProgress":
-        """Returns the same progress, ended by this failure."""
+        """Returns the same progress, but ended by this failure."""
         return self.model_copy(update={"outcome": "failed", "failure": failure})
 
 
 class EndArchive(Message):
-    """Input of `end_archive`: end the reading before its last hour, with this status."""
+    """The input of `end_archive`: end a reading, before its last hour is read, with this status."""
 
     read_id: str
     status: Literal["failed", "canceled"]

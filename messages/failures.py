@@ -9,7 +9,7 @@ from messages.terms import DataType, Message, Text
 
 
 class Failure(Message):
-    """A failure of a job, a repository or a data type, for people and for the job's `error_details`."""
+    """The failure of a job, a repository or a data type. People see it, and the job's `error_details` store it."""
 
     code: Annotated[str, Field(max_length=100)]
     message: Text
@@ -24,12 +24,14 @@ class Failure(Message):
         return self.model_copy(update={"data_type": data_type})
 
     def of_repository(self, full_name: str) -> "Failure":
-        """Returns the same failure, with this repository's name, unless it already has one."""
+        """Returns the failure with this repository's name. A failure that already has a repository's name is returned
+        unchanged.
+        """
         return self if self.repository else self.model_copy(update={"repository": full_name})
 
     @property
     def where(self) -> str:
-        """The place of the failure, as far as known: `issues of acme/rocket at cursor abc`."""
+        """The place of the failure, as far as it is known, such as `issues of acme/rocket at cursor abc`."""
         parts = [self.data_type or "", self.repository or ""]
         at = f" at cursor {self.cursor}" if self.cursor else ""
         return " of ".join(part for part in parts if part) + at

@@ -11,13 +11,13 @@ from messages.terms import DataType, JobStatus, Leg, Message, Text
 
 
 class FreePlaces(Message):
-    """Input of `free_places`: a paused job on which no activity works."""
+    """The input of `free_places`: a paused job whose activities have all ended."""
 
     job_id: str
 
 
 class BeginJob(Message):
-    """The input of `begin_job`. For a retry, the job's row says which repositories and types are selected."""
+    """The input of `begin_job`: the job's id. For a retry, the job's row says which repositories and types to retry."""
 
     job_id: str
 
@@ -33,16 +33,14 @@ class NextRepositories(Message):
 
 
 class SurveyRepositories(Message):
-    """Input of `survey_repositories` and `survey_page`: the next repositories of a job, whose workflows have
-    not begun.
-    """
+    """The input of `survey_repositories` and `survey_page`: repositories of a job whose workflows have not started."""
 
     job_id: str
     repository_ids: Annotated[list[str], Field(max_length=1_000)]
 
 
 class WaitingRepositories(Message):
-    """Input of `repositories_that_may_go_on`: repositories of a job that wait for other jobs."""
+    """The input of `repositories_that_may_go_on`: repositories of a job that wait for other jobs."""
 
     job_id: str
     repository_ids: list[str]
@@ -57,8 +55,8 @@ class FinishJob(Message):
 
 
 class JobPlan(Message):
-    """The result of `begin_job`: the fields of the job's row that its workflow needs. `begin_job` has also created the
-    progress rows of the job's repositories.
+    """The result of `begin_job`: the fields of the job's row that the workspace's workflow needs. When the plan is
+    returned, the progress rows of the job's repositories exist.
     """
 
     job_id: str
@@ -104,7 +102,7 @@ class JobPlan(Message):
 
 
 class RunningRepository(Message):
-    """A repository whose workflow runs, as the workspace's workflow shows it in its details."""
+    """A repository whose workflow runs. The details of the workspace's workflow show it in this form."""
 
     full_name: str
     leg: Leg
@@ -112,15 +110,15 @@ class RunningRepository(Message):
 
 
 class FailedRepository(Message):
-    """A failed repository, as the workspace's workflow shows it in its details."""
+    """A failed repository. The details of the workspace's workflow show it in this form."""
 
     full_name: str
     why: Annotated[str, Field(max_length=500)]
 
 
 class JobPlace(Message):
-    """How far a job is, for the next run of its workflow when the workflow continues as new. Repositories that have not
-    ended are held by their ids only.
+    """How far a job is. A workflow that continues as new hands it to its next run. Repositories that have not ended are
+    held by their ids only.
     """
 
     plan: JobPlan
@@ -142,16 +140,16 @@ class JobPlace(Message):
     """Repositories that somebody canceled individually, and that will not begin."""
 
     def with_plan(self, plan: JobPlan, *, heeds_stopping: bool) -> "JobPlace":
-        """Returns the same progress with a new plan. If `heeds_stopping`, the repositories in the new plan's `stopping`
-        will not begin; if not, that list is ignored.
+        """Returns the same place with a new plan. If `heeds_stopping`, the repositories in the new plan's `stopping`
+        will not start. Otherwise the plan's `stopping` is ignored.
         """
         stopping = sorted({*self.stopping, *plan.stopping}) if heeds_stopping else self.stopping
         return self.model_copy(update={"plan": plan, "stopping": stopping})
 
 
 class WorkspaceBackfill(Message):
-    """The input of `WorkspaceBackfillWorkflow`. A run that continues as new gives the next run what it has not begun
-    yet (`inbox`), and how far its present job is (`resume`).
+    """The input of `WorkspaceBackfillWorkflow`. A run that continues as new sets all fields for its next run. `inbox`
+    holds the jobs and retries that have not begun, and `resume` says how far the present job is.
     """
 
     workspace_id: str
@@ -167,9 +165,10 @@ class WorkspaceBackfill(Message):
 
 
 class JobProgress(Message):
-    """Result of the query `progress` of a workspace's workflow: the job in progress, and the jobs after it.
+    """The result of the query `progress` of a workspace's workflow: how far the running job is, which jobs are paused,
+    and how many jobs wait for their turn.
 
-    `GET /api/backfills/{job_id}` returns more, from Postgres: rows by type, waits, time left.
+    `GET /api/backfills/{job_id}` returns more, from Postgres: rows by type, waits and the time left.
     """
 
     job_id: str | None = None
@@ -202,7 +201,7 @@ class JobOutcome(Message):
 
 
 class Reconciled(Message):
-    """Result of reconciling with Polar. `said` holds the first lines about differences and obstacles."""
+    """The result of reconciling with Polar. `said` holds the first lines about differences and obstacles."""
 
     listed: int
     """Active subscriptions that Polar lists."""

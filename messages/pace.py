@@ -4,8 +4,8 @@ from messages.terms import Message
 
 
 class Pace(Message):
-    """The pace of a job: how many repositories run at once, and how long a slice is. It comes from the worker's
-    settings at the job's start.
+    """The pace of a job: how many repositories run at once, how long a slice is, and how long to wait for workers. The
+    pace comes from the worker's settings when the job starts.
     """
 
     heartbeat_timeout_seconds: float = 60

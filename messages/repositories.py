@@ -9,7 +9,7 @@ from messages.waits import Waiting
 
 
 class RepositoryRef(Message):
-    """A repository: our id, GitHub's id (which no rename changes), and its present name."""
+    """A repository: our id, GitHub's id (which stays the same after a rename), and its present name."""
 
     repository_id: str
     github_id: int
@@ -18,12 +18,12 @@ class RepositoryRef(Message):
     """The repository's name when the job began; empty if an older release began the job."""
 
     def called(self, full_name: str, github_id: int) -> "RepositoryRef":
-        """Returns the same repository, with the name and the id that GitHub shows now."""
+        """Returns the same repository with the name and the id that GitHub has for it now."""
         return self.model_copy(update={"full_name": full_name, "github_id": github_id})
 
 
 class RepositoryBackfill(Message):
-    """The input of `RepositoryBackfillWorkflow`: the repository, and what its job says about it."""
+    """The input of `RepositoryBackfillWorkflow`: the repository, and those facts about its job that it needs."""
 
     job_id: str
     workspace_id: str
@@ -42,14 +42,14 @@ class RepositoryBackfill(Message):
     tier: str = ""
 
     def going_on(self, sequence: int) -> "RepositoryBackfill":
-        """Returns the input for the run that continues this one. `sequence` is the number of this run's last
+        """Returns the input for the run that continues this run. `sequence` is the number of this run's last
         transition.
         """
         return self.model_copy(update={"sequence": sequence})
 
 
 class SweepSlice(Message):
-    """Input of the activity `sweep`: continue this data type of this repository for one slice."""
+    """The input of the activity `sweep`: read one data type of one repository for one slice."""
 
     job_id: str
     repository: RepositoryRef
@@ -68,10 +68,13 @@ class SweepSlice(Message):
 
 
 class SliceResult(Message):
-    """The result of a slice. `more`: run the next slice. `limited`: run it after `limited_until`.
+    """The result of a slice. `outcome` says what happens next:
 
-    `waiting`: nothing can be done before the next leg, or until more threads are stored. `busy`: another job sweeps
-    this type of this repository; this job need not fetch what that sweep stores.
+    - `more`: the next slice runs at once.
+    - `limited`: the next slice runs after `limited_until`.
+    - `waiting`: the next slice runs in the next leg, or once more threads are stored.
+    - `busy`: this job waits, because another job sweeps the same type of this repository and stores its rows.
+    - `completed`, `skipped` and `failed`: the type has ended.
     """
 
     outcome: SliceOutcome
@@ -97,7 +100,7 @@ class SliceResult(Message):
 
     @property
     def goes_on(self) -> bool:
-        """Whether the type has another slice."""
+        """Whether a further slice of the type follows."""
         return self.outcome in ("more", "limited", "waiting", "busy")
 
 
@@ -114,8 +117,8 @@ class TypeOutcome(Message):
 
 
 class RepositoryOutcome(Message):
-    """The result of a run of `RepositoryBackfillWorkflow`: the status of the repository, and the result of each type
-    that has ended.
+    """The result of a run of `RepositoryBackfillWorkflow`: the repository's status, and the results of the types that
+    have ended.
     """
 
     repository: RepositoryRef
@@ -130,7 +133,7 @@ class RepositoryOutcome(Message):
 
 
 class RepositoryScope(Message):
-    """Result of `inspect_repository`: the repository's present name, and the types still to do."""
+    """The result of `inspect_repository`: the repository's present name, and the types that the run has to sweep."""
 
     repository: RepositoryRef
     data_types: list[DataType] = []
@@ -151,14 +154,14 @@ class RepositoryScope(Message):
     def limited(
         self, until: datetime, why: str, reason: WaitingReason, since: datetime | None = None
     ) -> "RepositoryScope":
-        """Returns the scope of a repository about which GitHub cannot be asked before `until`."""
+        """Returns this scope for the case that GitHub cannot be asked about the repository before `until`."""
         waiting = {"waiting_reason": reason, "waiting_since": since}
         return self.model_copy(update={"limited_until": until, "limited_why": why, **waiting})
 
 
 class RepositoryTransition(Message):
-    """A repository's new state, to be written to its progress row. It is ignored if the row already has a higher
-    (attempt, sequence).
+    """A repository's new state, which is to be written to its progress row. A transition is ignored if the row already
+    has a higher (attempt, sequence).
     """
 
     job_id: str

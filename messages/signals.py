@@ -1,4 +1,4 @@
-"""Signals and updates of a workspace's workflow, and the state of a job, with which updates are answered."""
+"""Signals and updates of a workspace's workflow, and the state of a job, which is the answer to an update."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -9,18 +9,18 @@ from messages.terms import TERMINAL_JOB_STATUSES, DataType, JobStatus, Message, 
 
 
 class Run(Message):
-    """Signal `run`: run this job after those that were signaled earlier. The job's row is already committed."""
+    """Signal `run`: run this job after the jobs that were signaled earlier. The job's row is already committed."""
 
     job_id: str
 
 
 class Retry(Message):
-    """Signal `retry`: retry what failed or was canceled in this job, with the same cutoff. An empty selection means all
-    of it.
+    """Signal `retry`: retry what failed or was canceled in this job, with the same cutoff. An empty list of
+    repositories or of types selects all of them.
 
     The job's row holds the retry in `metadata.retry`. The workflow does what the row says, because a signal may arrive
-    twice or late. `attempt` is None if a person sent the signal in Temporal: then the workflow first writes the retry
-    into the row.
+    twice or late. `attempt` is None if a person sent the signal in Temporal. In that case the workflow first writes the
+    retry into the row.
     """
 
     job_id: str
@@ -29,7 +29,7 @@ class Retry(Message):
     attempt: int | None = None
 
     def of_attempt(self, attempt: int) -> "Retry":
-        """Returns the same retry, with the attempt under which the job's row holds it."""
+        """Returns the same retry with `attempt`, the number of the attempt that the job's row holds for it."""
         return self.model_copy(update={"attempt": attempt})
 
 
@@ -48,14 +48,14 @@ class Pause(Message):
 
 
 class Resume(Message):
-    """Signal `resume`: resume this paused job at its cursors, after the waiting jobs."""
+    """Signal `resume`: resume this paused job at its cursors, after the jobs that already wait."""
 
     job_id: str
     attempt: int | None = None
 
 
 class CancelRepository(Message):
-    """Update `cancel_repository`: stop this repository of the job; the others continue."""
+    """Update `cancel_repository`: stop this repository of the job. The job's other repositories continue."""
 
     job_id: str
     repository: Annotated[str, Field(max_length=200)]
@@ -63,7 +63,7 @@ class CancelRepository(Message):
 
 
 class JobStanding(Message):
-    """The state of a job in Postgres, as far as its workflow acts on it. `carry_out_signal` and updates return it."""
+    """The fields of a job's row on which its workflow acts. `carry_out_signal` and all updates return them."""
 
     job_id: str
     status: JobStatus
@@ -87,10 +87,10 @@ SignalAction = Literal["retry", "cancel", "pause", "resume", "cancel_repository"
 
 
 class SignalRequest(Message):
-    """Input of `carry_out_signal`: what a person asked for about a job of this workspace. It is written into the job's
-    row, unless the row holds it already.
+    """The input of `carry_out_signal`: a person's request about a job of this workspace. The activity writes the
+    request into the job's row, unless the row already holds it.
 
-    Without an `action` the row is only read.
+    If `action` is None, the activity only reads the row.
     """
 
     workspace_id: str

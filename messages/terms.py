@@ -1,4 +1,4 @@
-"""The terms of messages: data types, legs, statuses and reasons; and the base class of all messages."""
+"""The terms of messages: data types, legs, statuses and reasons. Also the base class of all messages."""
 
 from typing import Annotated, Literal
 
@@ -33,8 +33,8 @@ Noted = dict[str, dict[str, int]]
 
 
 class Message(BaseModel):
-    """The base of all messages. Messages are frozen. Unknown fields are dropped, so that this release can read what a
-    newer one wrote before it was rolled back.
+    """The base of all messages. Messages are frozen. Unknown fields are dropped, so that after a rollback this release
+    can read messages of a newer release.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

@@ -1,4 +1,4 @@
-"""Waits of repositories, and slices that somebody paused."""
+"""Waits of repositories, and slices that a person paused in Temporal."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -10,8 +10,8 @@ from messages.terms import DataType, Message, Text, WaitingReason
 
 
 class Waiting(Message):
-    """A wait of a repository: the reason, since when, and until when. It is stored in the progress row
-    (`metadata.waiting`).
+    """A wait of a repository: the reason, the beginning, and the end if it is known. The repository's progress row
+    stores the wait in `metadata.waiting`.
     """
 
     reason: WaitingReason
@@ -27,11 +27,11 @@ class Waiting(Message):
     """The types that wait while others of the repository continue; empty if all of it waits."""
 
     def of_types(self, data_types: list[DataType]) -> "Waiting":
-        """Returns a wait of only these data types, with the same reason and times."""
+        """Returns the same wait, with the same reason and times, for these data types only."""
         return self.model_copy(update={"data_types": data_types})
 
     def in_words(self, clock: Callable[[datetime], str]) -> str:
-        """Returns the wait as a sentence for people. `clock` formats a moment."""
+        """Returns the wait as words for people. `clock` formats a moment."""
         until = f" until {clock(self.until)}" if self.until else ""
         why = f" ({self.detail})" if self.detail else ""
         since = f", since {clock(self.since)}"
@@ -54,8 +54,8 @@ class Waiting(Message):
 
 
 class PausedSlice(Message):
-    """A data type whose slice a person paused in Temporal. The slice stored the page that it was reading, and has
-    stopped.
+    """A slice that a person paused in Temporal, by its data type. The slice has stored the page that it was reading,
+    and has stopped.
     """
 
     data_type: DataType
@@ -72,6 +72,6 @@ class PausedSlice(Message):
 
 
 class PausedSlices(Message):
-    """Signal `paused_in_temporal` of a repository's workflow: all of its slices that are paused now."""
+    """Signal `paused_in_temporal` of a repository's workflow: all slices of the repository that are paused now."""
 
     slices: Annotated[list[PausedSlice], Field(max_length=10)] = []
