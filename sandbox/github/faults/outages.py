@@ -1,4 +1,4 @@
-"""An outage of GitHub, during which GitHub answers no request.
+"""An outage of GitHub, during which no request succeeds.
 
 Users report outages that lasted hours. One extractor had used up its twenty attempts after 28 minutes.
 """

@@ -1,10 +1,9 @@
 """Fills a world with repositories: generated from a plan, or loaded from exports.
 
-The same plan with the same `end` (the moment at which its history ends) generates the same repositories.
+`end` is the moment at which a generated history ends. The same plan with the same `end` gives the same repository.
 
-repository(world, Plan("octo/large", pull_requests=1_000, issues=500))
-
-repository(world, Plan.parse("octo/small?pull_requests=200&issues=100&seed=1"))
+    repository(world, Plan("octo/large", pull_requests=1_000, issues=500))
+    repository(world, Plan.parse("octo/small?pull_requests=200&issues=100&seed=1"))
 """
 
 from sandbox.github.generation.generate import add_discussions, add_events, repository

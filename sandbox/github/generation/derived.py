@@ -1,6 +1,6 @@
-"""Derives what the export of a repository lacks: ids of comments, requested reviewers, timeline events, links, ...
+"""Derives what a repository's export lacks, such as ids of comments, requested reviewers, timeline events and links.
 
-Everything follows from the export, so that it is the same whenever the export is loaded.
+The derived data depend on the export alone, so that they are the same each time the export is loaded.
 """
 
 import re
@@ -24,7 +24,7 @@ PERSON = re.compile(r"(?<![\w`/])@([A-Za-z0-9][A-Za-z0-9-]*)")
 
 
 class Derived:
-    """Derives the missing data of one repository while it is loaded."""
+    """Derives the data that a repository's export lacks, while the export is loaded."""
 
     repository: Repository
     milestones: list[Milestone]
@@ -35,7 +35,7 @@ class Derived:
         self.people: list[Account] = []
 
     def _decorate(self, thread: Thread, dice: Random) -> None:
-        """Adds events of types that any thread can have."""
+        """Adds events of the types that any thread can have, such as labels, assignees and milestones."""
         for label in thread.labels:
             self._event(thread, dice, "LabeledEvent", self._somebody(dice), self._moment(dice, thread), label=label)
         if self.repository.labels and dice.random() < 0.05:
@@ -143,8 +143,9 @@ class Derived:
                 )
 
     def _link(self, thread: Thread) -> None:
-        """Adds the events that this thread's texts cause in other threads and for other people: mentions and
-        references.
+        """Adds the events that the texts of this thread cause. Each thread that a text mentions gets a
+        `CrossReferencedEvent`. Each person that the body mentions gets a `MentionedEvent` and a `SubscribedEvent` in
+        this thread.
         """
         dice = Random(f"{self.name}#{thread.number} links")
         closing = set(_numbers(CLOSING, thread.body)) if isinstance(thread, PullRequest) else set()

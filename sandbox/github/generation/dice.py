@@ -1,4 +1,4 @@
-"""Random choices (people, times, ids, words) that are always the same for the same plan."""
+"""Random choices of people, times, ids and words. They are always the same for the same plan."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ WIDE = 2**31
 
 
 class Dice:
-    """Random choices for a plan whose history ends at `end`. `seed` chooses the sequence."""
+    """Random choices for a plan whose history ends at `end`. `seed` determines all choices."""
 
     people: list[Account]
     bots: list[Account]
@@ -37,8 +37,8 @@ class Dice:
         self.dice = Random(seed)
 
     def spread(self, threads: list[Any], total: int, deep: int, depth: int) -> Iterator[Any]:
-        """Yields `total` threads, many of them several times: first `deep` random threads, `depth` times each; then
-        random ones of the other threads.
+        """Yields threads, `total` in all, most of them more than once. First come `deep` random threads, each `depth`
+        times. The rest are random choices among the other threads.
         """
         order = self.dice.sample(threads, len(threads))
         chosen: Counter[int] = Counter()

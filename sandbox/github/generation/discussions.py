@@ -8,8 +8,8 @@ from sandbox.github.world.repositories import Repository
 
 
 class Discussions(Dice):
-    """Generates discussions. It makes its random choices apart from those for other threads, so that these are the same
-    with or without discussions.
+    """Generates discussions. They have a random sequence of their own, so that a plan gives the same issues and pull
+    requests with or without discussions.
     """
 
     def __init__(self, repo: Repository, plan: Plan) -> None:
@@ -77,8 +77,8 @@ class Discussions(Dice):
         return comment
 
     def settle(self, discussion: Discussion, before: Discussion | None) -> None:
-        """Chooses the discussion's answer (a comment or a reply), if it gets one, and sets its `updated_at`. A few
-        discussions get the `updated_at` of the discussion `before`.
+        """Chooses an answer for the discussion, if it gets one: a comment or a reply. Then sets the discussion's
+        `updated_at`. A few discussions get the `updated_at` of the discussion `before`.
         """
         written = list(discussion.children())
         moments = [discussion.created_at, *(each.created_at for each in written)]

@@ -1,5 +1,5 @@
 """Generates the stars, forks, pushes and releases of a plan. They are always the same for the same plan, repository and
-end.
+end of the history.
 """
 
 from bisect import bisect_right
@@ -27,7 +27,7 @@ RECENT = 0.1
 
 @dataclass(slots=True)
 class Step:
-    """A change of a topic branch, or of the default branch if `topic` is 0."""
+    """One change of a branch at the time `at`. `topic` is the number of a topic branch, or 0 for the default branch."""
 
     at: Stamp
     kind: Literal["merge", "push", "create", "force", "delete"]
@@ -36,8 +36,8 @@ class Step:
 
 
 class EventGenerator:
-    """Generates stars, forks, pushes and releases. It makes its random choices apart from those for threads, so that
-    threads are the same with or without events.
+    """Generates stars, forks, pushes and releases. They have a random sequence of their own, so that a plan gives the
+    same threads with or without events.
     """
 
     def __init__(self, repo: Repository, plan: Plan, end: Stamp) -> None:
@@ -68,7 +68,9 @@ class EventGenerator:
     # --- stars and forks
 
     def add_stars(self) -> None:
-        """Adds stars. Some were taken back, or vanished with their accounts; only their events are left."""
+        """Adds the plan's stars. Also adds former stars, which users took back or which vanished with their account. Of
+        a former star only the event is left.
+        """
         plan = self.plan
         lost = plan.stars // 20
         moments = self.moments(plan.stars + lost)
@@ -85,13 +87,13 @@ class EventGenerator:
             self.repo.former_stars.append(Star(self.repo, self.world.next_id("Star"), self.gone, moments[-1]))
 
     def outsider(self, number: int) -> Account:
-        """Returns the account with this number, of accounts that do nothing else in the world. It is the same in every
-        repository. The login of one account in twenty ends in `-bot`, as if it were a machine's.
+        """Returns the account with this number among the accounts that only star and fork. A number stands for the same
+        account in every repository. The logins of some of these accounts end in `-bot`, although they are users.
         """
         return self.world.account(f"gazer-{number}-bot" if number % 20 == 7 else f"gazer-{number}")
 
     def add_forks(self) -> None:
-        """Adds forks. If an organization owns a fork, one of its members made it."""
+        """Adds forks. Some forks belong to an organization; a person made each of these forks for the organization."""
         for number, at in enumerate(self.moments(self.plan.forks)):
             by = self.outsider(number * 3)
             owner = by
@@ -102,7 +104,9 @@ class EventGenerator:
     # --- releases
 
     def add_releases(self) -> None:
-        """Adds releases. Every tenth was a draft for some days. One more is still a draft, and is not counted."""
+        """Adds the plan's releases. Every tenth release was a draft for some days before it was published. Adds one
+        more release that is still a draft; the plan does not count this draft.
+        """
         dice, repo = self.dice, self.repo
         for number, at in enumerate(self.moments(self.plan.releases)):
             release = repo.release(
@@ -124,9 +128,8 @@ class EventGenerator:
     # --- pushes
 
     def add_pushes(self) -> None:
-        """Gives the default branch a new history, made of the commits by which pull requests were merged or squashed,
-        with pushes between them. Adds topic branches that are created, pushed to (sometimes by force) and mostly
-        deleted.
+        """Gives the default branch a new history: the commits that merged the pull requests, with pushes between them.
+        Adds topic branches, which are created, pushed to (sometimes by force) and mostly deleted.
         """
         repo = self.repo
         pulls = {each.merge_commit_oid: each for each in repo.pull_requests.values() if each.merged_at}
@@ -140,7 +143,9 @@ class EventGenerator:
             self.take(step)
 
     def steps(self) -> list[Step]:
-        """Returns the plan's pushes. Four of five are to the default branch."""
+        """Returns the plan's pushes, and the creations and deletions of the topic branches to which some of them go.
+        Four of five pushes are to the default branch.
+        """
         dice, steps = self.dice, []
         topic, left = 1, 0
         for place, at in enumerate(self.moments(self.plan.pushes)):
@@ -180,8 +185,8 @@ class EventGenerator:
             self.mainline.append((step.at, git.branches[branch]))
 
     def merge(self, pull: PullRequest) -> Commit:
-        """Returns the merge commit of the pull request, put on top of the default branch. In three of five cases the
-        commit has a second parent, with new commits; otherwise it has one parent, as after a squash.
+        """Puts the pull request's merge commit on top of the default branch, and returns it. In three of five cases the
+        commit has a second parent, with new commits. Otherwise it has one parent, as after a squash.
         """
         dice, git = self.dice, self.repo.git
         commit = git.commits[pull.merge_commit_oid or ""]
@@ -192,8 +197,8 @@ class EventGenerator:
         return commit
 
     def chain(self, onto: Commit, at: Stamp, count: int) -> Commit:
-        """Adds `count` commits on top of `onto`, to be pushed at `at`; returns the last one. Most were committed soon
-        before, some up to months before, as by a wrong clock.
+        """Adds `count` commits on top of `onto`, and returns the last one. `at` is the time at which they are pushed.
+        Most are committed shortly before `at`. Some are dated up to months earlier, as by a wrong clock.
         """
         dice = self.dice
         for left in range(count, 0, -1):
@@ -216,7 +221,9 @@ class EventGenerator:
     # --- chance
 
     def moments(self, count: int) -> list[Stamp]:
-        """Returns random moments in ascending order. Some of them are recent."""
+        """Returns `count` random times in ascending order. At least a tenth of them lie in the last 30 days, which the
+        events API still shows.
+        """
         dice = self.dice
         lately = min(self.span, EVENTS_DAYS * DAY)
         recent = max(1, round(count * RECENT)) if count else 0

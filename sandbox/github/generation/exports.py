@@ -1,7 +1,7 @@
-"""Loads exports of real repositories into a world. An export is JSON, possibly gzipped: `repo`, `labels`, `issues`,
-`pulls`.
+"""Loads exports of real repositories into a world. An export is a JSON file with the keys `repo`, `labels`, `issues`
+and `pulls`. It may be gzipped.
 
-The content of the export is served unchanged. `derived.py` adds what it lacks.
+The stand-in serves an export's content unchanged. `derived.py` adds the data that an export lacks.
 """
 
 import gzip
@@ -31,20 +31,22 @@ MILESTONES = ("Interim meeting", "Last call", "Next draft")
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Returns the content of an export file, gzipped or not."""
+    """Returns the content of an export file. The file may be gzipped."""
     raw = path.read_bytes()
     content: dict[str, Any] = orjson.loads(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)
     return content
 
 
 def load(world: World, path: Path) -> Repository:
-    """Adds the repository of an export to the world. Raises `ValueError` if the world has a repository of that name."""
+    """Adds the repository of an export file to the world. Raises `ValueError` if the world has a repository of that
+    name.
+    """
     return from_content(world, read(path))
 
 
 def from_content(world: World, content: dict[str, Any]) -> Repository:
-    """Adds the repository of an export to the world, from the content of the export's file. Raises `ValueError` if the
-    world has a repository of that name.
+    """Adds the repository of an export to the world. `content` is the parsed JSON of the export file. Raises
+    `ValueError` if the world has a repository of that name.
     """
     return _Export(world, content).load()
 
@@ -224,7 +226,7 @@ class _Export(Derived):
 
     @staticmethod
     def _thread_review_comments(pull_request: PullRequest) -> None:
-        """Makes later comments on a line replies to the first one on it."""
+        """Makes all review comments on a line replies to the first comment on that line."""
         first: dict[int, ReviewComment] = {}
         for comment in sorted(pull_request.review_comments(), key=created):
             root = first.setdefault(comment.original_position, comment)
@@ -246,7 +248,7 @@ class _Export(Derived):
             self.repository.add_issue_comment(comment)
 
     def _commit_history(self) -> None:
-        """Creates one commit for each merge, each on top of the previous one."""
+        """Creates one commit for each merged pull request, each on top of the previous commit."""
         git, head = self.repository.git, None
         merged = [each for each in self.repository.pull_requests.values() if each.merged_at and each.merge_commit_oid]
         for pull_request in sorted(merged, key=lambda each: each.merged_at or ""):

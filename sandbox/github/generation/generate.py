@@ -1,4 +1,4 @@
-"""Generates repositories of any size, or adds a plan's content to repositories that exist."""
+"""Generates repositories of any size, or adds a plan's discussions or events to existing repositories."""
 
 from sandbox.github.generation.discussions import Discussions
 from sandbox.github.generation.events import EventGenerator
@@ -10,8 +10,8 @@ from sandbox.github.world.world import World
 
 
 def repository(world: World, plan: Plan, *, end: Stamp | None = None) -> Repository:
-    """Adds a generated repository. Its dates are spread over the plan's years before `end` (None: now). Raises
-    `ValueError` if the name exists.
+    """Adds a generated repository to the world and returns it. Its dates are spread over the plan's years before `end`,
+    which is now by default. Raises `ValueError` if the world has a repository of that name.
     """
     with world.lock:
         end = end or world.clock.stamp()
@@ -22,9 +22,9 @@ def repository(world: World, plan: Plan, *, end: Stamp | None = None) -> Reposit
 
 
 def add_discussions(to: Repository, plan: Plan) -> None:
-    """Adds the plan's discussions to the repository, and switches discussions on. The discussions are numbered from the
-    repository's next number. They are dated between the repository's creation and its `updated_at`, and written by the
-    authors of its threads.
+    """Adds the plan's discussions to the repository, and switches discussions on. Their numbers follow the repository's
+    last number. Their dates lie between the repository's creation and its `updated_at`. The authors of the repository's
+    threads write them.
     """
     if plan.discussions:
         with to.changed():
@@ -32,8 +32,8 @@ def add_discussions(to: Repository, plan: Plan) -> None:
 
 
 def add_events(to: Repository, plan: Plan, *, end: Stamp | None = None) -> None:
-    """Adds the plan's stars, forks, pushes and releases to a repository, over the plan's years before `end` (None:
-    now), some of them in the last month.
+    """Adds the plan's stars, forks, pushes and releases to a repository. Their dates are spread over the plan's years
+    before `end`, which is now by default. Some lie in the last month.
     """
     if plan.stars or plan.forks or plan.pushes or plan.releases:
         with to.changed():

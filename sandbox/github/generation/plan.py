@@ -7,8 +7,8 @@ from urllib.parse import parse_qsl
 
 @dataclass(frozen=True)
 class Plan:
-    """The contents of a repository to generate. An average is over all threads of a kind, the deep ones included, and
-    is met exactly.
+    """The contents of a repository to generate. The average of a field is over all threads of its kind, including the
+    deep threads. Apart from rounding, the generated repository meets each average exactly.
     """
 
     name: str
@@ -61,8 +61,8 @@ class Plan:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Returns the plan in `owner/name?field=number&...`. Raises `ValueError` if a field is unknown or not a
-        number.
+        """Returns the plan that a text of the form `owner/name?field=number&...` describes. Raises `ValueError` if the
+        name has another form, if a field is unknown, or if a value is not a number.
         """
         name, _, query = text.partition("?")
         if name.count("/") != 1:
@@ -77,12 +77,12 @@ class Plan:
 
 
 def measured(name: str, scale: float = 1.0, seed: int = 1) -> Plan:
-    """Returns the plan of the repository `name`, by which costs are measured. `scale` multiplies its numbers of
-    threads.
+    """Returns the plan by which benchmarks measure costs, for a repository named `name`. `scale` multiplies the numbers
+    of threads.
 
-    With `scale` 1 it has 1,000 pull requests and 500 issues, with 4,361 reviews, 4,343 review comments, 3,849 comments
-    and about 7,544 events. 20 pull requests have 120 reviews each, and 7 threads have 130 comments each. A tenth of the
-    pull requests is referred to by another one, which only timelines show.
+    With `scale` 1 the repository has 1,000 pull requests and 500 issues, with 4,361 reviews, 4,343 review comments,
+    3,849 comments and about 7,544 events. 20 pull requests have 120 reviews each, and 7 threads have 130 comments each.
+    Another pull request refers to about a tenth of the pull requests. Only timelines show these references.
     """
     return Plan(
         name,

@@ -58,7 +58,7 @@ class Threads(Dice):
         return repo
 
     def add_commits(self, pulls: list[PullRequest]) -> None:
-        """Creates one commit for each merge, each on top of the previous one."""
+        """Creates one commit for each merged pull request, each on top of the previous commit."""
         git, head = self.repo.git, None
         for pull in sorted(pulls, key=lambda each: each.merged_at or ""):
             if pull.merge_commit_oid and pull.merged_at:
@@ -208,8 +208,8 @@ class Threads(Dice):
             )
 
     def add_references(self, pulls: list[PullRequest]) -> None:
-        """Adds references between pull requests. For a plan without references it makes no random choice, so that later
-        choices stay the same.
+        """Adds references between pull requests. If the plan has no references, the method makes no random choice, so
+        that the choices after it stay the same.
         """
         for pull in pulls if self.plan.references else ():
             source = self.dice.choice(pulls)
@@ -226,8 +226,8 @@ class Threads(Dice):
             self.chance_event(thread)
 
     def needed_events(self, thread: Thread) -> None:
-        """Adds the events by which the thread got its present state: labels, assignees, milestone, requested reviewers,
-        merge, closing.
+        """Adds the events that brought the thread into its present state: labels, assignees, milestone, requested
+        reviewers, merge and closing.
         """
         for label in thread.labels:
             self.event(thread, "LabeledEvent", self.somebody(), self.later(thread.created_at, days=2), label=label)
@@ -291,8 +291,8 @@ class Threads(Dice):
         self.world.remember(event)
 
     def finish(self, thread: Thread) -> None:
-        """Sets `updated_at` to the time of the thread's last event. A few threads get the same time as the thread
-        before.
+        """Sets the thread's `updated_at` to the time of its latest event, comment or review. A few threads get the
+        `updated_at` of the pull request with the previous number.
         """
         thread.events.sort(key=created)
         moments = [thread.created_at, *(each.updated_at for each in thread.comments)]

@@ -1,4 +1,4 @@
-"""The context of a request, which resolvers get."""
+"""The context of a request, which each resolver gets."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from sandbox.github.world.world import World
 
 @dataclass(slots=True, frozen=True)
 class Rate:
-    """What the type `RateLimit` shows: the price of a query, and the account's window after it."""
+    """The values of the GraphQL type `RateLimit`: the price of a query, and the account's window after the query."""
 
     limit: int
     cost: int
@@ -25,7 +25,7 @@ class Rate:
 
 
 class Field(NamedTuple):
-    """A field that is being resolved: `Type.field`, the object that it belongs to, and its arguments."""
+    """A field that is being resolved. `name` is `Type.field`, `source` is the object that the field belongs to."""
 
     name: str
     source: Any
@@ -37,9 +37,11 @@ class Field(NamedTuple):
 
 @dataclass(slots=True)
 class Context:
-    """The context of one request. `spoilt` is called for each thread of a page, with the thread, its place, the page's
-    size and the response key of its connection; if it returns an error, the thread is null. `resolved` is called for
-    each field and `selected` for each item of a list, if a fault needs it.
+    """The context of one request. The three functions exist only if a fault needs them.
+
+    `spoilt` is called for each item that faults may replace (`Effect.spoil`). It gets the item, the item's place on the
+    page, the page's size and the response key of the connection. If it returns an error, the item is null. `resolved`
+    is called for each field, and `selected` for each item of a list.
     """
 
     world: World

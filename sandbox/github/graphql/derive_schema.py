@@ -1,8 +1,9 @@
-"""Derives `schema.graphql` from GitHub's whole public schema: the types that are named here, without their
-descriptions.
+"""Derives `schema.graphql` from GitHub's whole public schema. It keeps the types that `NAMED` lists, and the members of
+timelines, and drops all descriptions.
 
-A type that is kept has every field and argument whose own types are kept. Scalars, enums, inputs, connections and
-edges are not named here; they are kept if a kept type needs them. Run it again when GitHub's schema has changed:
+A kept type has every field and argument whose own types are kept. Scalars, enums, inputs, connections and edges need
+not be listed, because they are kept if a kept type mentions them. Run the program again when GitHub's schema has
+changed:
 
     python -m sandbox.github.graphql.derive_schema path/to/@octokit/graphql-schema/schema.graphql
 """
@@ -57,8 +58,8 @@ TIMELINES = ("PullRequestTimelineItems", "IssueTimelineItems")
 
 
 def derive(source: str) -> str:
-    """Returns the text of `schema.graphql`, with its header. Raises `ValueError` if the source lacks a type of
-    `NAMED`.
+    """Returns the text of `schema.graphql`, with its header. `source` is the text of GitHub's whole schema. Raises
+    `ValueError` if `source` lacks a type of `NAMED`.
     """
     types: dict[str, TypeDefinitionNode] = {
         definition.name.value: definition
@@ -89,7 +90,7 @@ def _kept(types: dict[str, TypeDefinitionNode]) -> set[str]:
 
 
 def _follows(definition: DefinitionNode, types: dict[str, TypeDefinitionNode], kept: set[str]) -> bool:
-    """Returns whether a type that is not in `NAMED` is kept because a kept type mentions it."""
+    """Returns whether a type is kept when a kept type mentions it, although `NAMED` does not list it."""
     if isinstance(definition, ScalarTypeDefinitionNode | EnumTypeDefinitionNode | InputObjectTypeDefinitionNode):
         return True
     if not isinstance(definition, ObjectTypeDefinitionNode):
@@ -102,7 +103,9 @@ def _follows(definition: DefinitionNode, types: dict[str, TypeDefinitionNode], k
 
 
 def _mentioned(definition: TypeDefinitionNode, kept: set[str]) -> Iterator[str]:
-    """Yields the types of the definition's fields; for fields that are kept, also the types of their arguments."""
+    """Yields the types of the definition's fields. If a field is kept, also yields the types of the field's
+    arguments.
+    """
     if isinstance(definition, InputObjectTypeDefinitionNode):
         yield from (named(field.type) for field in definition.fields or ())
     elif isinstance(definition, ObjectTypeDefinitionNode | InterfaceTypeDefinitionNode):
@@ -113,7 +116,9 @@ def _mentioned(definition: TypeDefinitionNode, kept: set[str]) -> Iterator[str]:
 
 
 def _trimmed(definition: TypeDefinitionNode, kept: set[str]) -> DefinitionNode:
-    """Returns the definition without descriptions, and without fields and arguments whose types are not kept."""
+    """Returns the definition without descriptions, and without the fields, interfaces and union members whose types are
+    not kept.
+    """
     match definition:
         case ObjectTypeDefinitionNode() | InterfaceTypeDefinitionNode():
             return replace(
@@ -142,7 +147,7 @@ def _undescribed(values: Iterable[InputValueDefinitionNode] | None) -> tuple[Inp
 
 
 def named(node: TypeNode) -> str:
-    """Returns the name of a type, without list and non-null."""
+    """Returns the name of a type without the marks for lists and for non-null."""
     while isinstance(node, ListTypeNode | NonNullTypeNode):
         node = node.type
     assert isinstance(node, NamedTypeNode)

@@ -1,5 +1,5 @@
-"""Runs GraphQL queries as GitHub does. A query is parsed, validated and priced, and then answered with HTTP 200,
-whatever its result is.
+"""Runs GraphQL queries as GitHub does. A query is parsed, validated and priced. GitHub then answers it with HTTP status
+200, even if the answer has errors.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ from sandbox.github.graphql.validation import syntax_entry, validation_entry, va
 
 
 class Refused(Exception):
-    """Raised for a query that is not run. `body` is the whole answer."""
+    """Raised for a query that GitHub refuses to run. `body` is the whole answer."""
 
     def __init__(self, errors: list[dict[str, Any]]) -> None:
         super().__init__(errors[0]["message"])
@@ -39,7 +39,9 @@ class Refused(Exception):
 
 @dataclass(slots=True, frozen=True)
 class Document:
-    """The text of a valid query, parsed and validated once."""
+    """A valid query, parsed. Documents are cached by their text, so that a repeated query is parsed and validated
+    once.
+    """
 
     tree: DocumentNode
     operations: dict[str, OperationDefinitionNode]
@@ -48,7 +50,7 @@ class Document:
 
 @dataclass(slots=True)
 class Query:
-    """A query that is priced and ready to run. `name` is the name of its operation, or empty. `coerced` are its
+    """A query that is priced and ready to run. `name` is the name of its operation, or empty. `coerced` are the query's
     variables, with defaults filled in.
     """
 
@@ -65,8 +67,9 @@ class Query:
 
 
 def prepare(text: str, operation_name: str | None, variables: dict[str, Any], lacks: frozenset[str] = NOTHING) -> Query:
-    """Parses, validates and prices a query. Raises `Refused` if GitHub would not run it, `NotModelled` if the stand-in
-    cannot. `lacks` is what the server's schema does not have (`servers.py`).
+    """Parses, validates and prices a query. `lacks` names what the server's schema does not have (`servers.py`).
+
+    Raises `Refused` if GitHub would not run the query, and `NotModelled` if the stand-in cannot run it.
     """
     document = _document(text, lacks)
     if isinstance(document, Refused):
@@ -85,7 +88,9 @@ def prepare(text: str, operation_name: str | None, variables: dict[str, Any], la
 
 
 def run(query: Query, context: Context, request_id: str) -> dict[str, Any]:
-    """Runs the query; returns the body of the answer. It raises only exceptions that are bugs of the stand-in."""
+    """Runs the query and returns the body of the answer. Raises `NotModelled` if the query needs a field or an argument
+    that the stand-in does not have. Any other exception is a bug of the stand-in.
+    """
     with context.world.lock:
         result = execute_sync(
             query.schema,
@@ -104,8 +109,8 @@ def run(query: Query, context: Context, request_id: str) -> dict[str, Any]:
 
 
 def _asking(resolved: Callable[[Field, Any], Any]) -> Callable[..., Any]:
-    """Returns a function that graphql-core calls for each field. It calls the field's resolver, and then `resolved`,
-    which returns the field's value.
+    """Returns a function that graphql-core calls for each field. The function calls the field's resolver, and then
+    passes the field and its value to `resolved`, which returns the final value.
     """
 
     def resolve(resolver: Callable[..., Any], source: Any, info: Info, **arguments: Any) -> Any:
@@ -156,6 +161,6 @@ def _entry(error: GraphQLError, request_id: str) -> dict[str, Any]:
 
 
 class Broken(Exception):
-    """The error of a node or field that GitHub fails to answer. The answer has null there, and "Something went wrong"
-    in `errors`.
+    """Raised for a node or field that GitHub fails to answer. In the answer it is null, and `errors` has an entry
+    "Something went wrong".
     """

@@ -1,9 +1,9 @@
-"""Computes what a query costs and how many nodes it may return, from its text and variables alone, as GitHub documents
-it.
+"""Computes what a query costs and how many nodes it may return, as GitHub documents the computation. It needs only the
+query's text and variables.
 
-Cost: the number of requests that fill every connection up to its `first` or `last`, divided by 100 and rounded, at
-least 1. A nested connection needs one request for each of its parents. To be on the safe side, a connection of which
-only counts are requested is priced, too.
+The cost is the number of requests that would fill every connection up to its `first` or `last`, divided by 100 and
+rounded. It is at least 1. A nested connection needs one request for each of its parents. A connection of which only
+counts are requested is priced, too, because too high a price is safer than too low a price.
 """
 
 from collections.abc import Iterator
@@ -36,8 +36,8 @@ PAGE_LIMIT = 100
 
 
 class PricingError(GitHubError):
-    """Raised if GitHub refuses the query, because it asks for too many nodes, or for a page without exactly one limit
-    of 1 to 100.
+    """Raised if GitHub refuses the query because of its pages. Either the query may return too many nodes, or a
+    connection has neither `first` nor `last`, has both, or has a value outside 1 to 100.
     """
 
     def __init__(self, type_: str, message: str, path: list[str | int] | None = None, at: FieldNode | None = None):
@@ -53,8 +53,8 @@ class PricingError(GitHubError):
 
 @dataclass(slots=True)
 class Price:
-    """The price of a query. `requests` is the number of requests by GitHub's formula. `page_size` is the largest page
-    of the outermost connections or lists of nodes.
+    """The price of a query. `requests` is the number of requests by GitHub's formula. `page_size` is the size of the
+    largest page among the outermost connections and lists of nodes.
 
     `asked` names the connections whose nodes are requested, at any depth.
     """
@@ -101,8 +101,8 @@ class _Walk:
     price: Price = field(default_factory=Price)
 
     def selections(self, selected: SelectionSetNode, type_: Any, parents: int, path: list[str], depth: int) -> None:
-        """Adds to `price` what a selection costs if it is made on `parents` objects. Fields that GraphQL merges (same
-        type, same response key) count once.
+        """Adds to `price` what a selection costs if it is made on `parents` objects. Fields that GraphQL merges,
+        because type and response key are equal, count once.
         """
         merged: dict[tuple[str, str], list[FieldNode]] = {}
         types: dict[str, Any] = {}

@@ -102,8 +102,8 @@ ALIASES = {"bodyText": "body"}
 
 @cache
 def schema(lacks: frozenset[str] = NOTHING) -> GraphQLSchema:
-    """Returns the schema with its resolvers, without the names in `lacks` (`servers.py`), built once for each `lacks`.
-    It is not validated, because GitHub's own schema breaks a rule about deprecations.
+    """Returns the schema with its resolvers, without the names in `lacks` (`servers.py`). Each variant is built once
+    and cached. The schema is not validated, because GitHub's own schema breaks a rule about deprecations.
     """
     text = "\n".join(path.read_text(encoding="utf-8") for path in (SCHEMA, SINCE))
     document = parse(text, no_location=True)
@@ -193,7 +193,9 @@ def _snake(name: str) -> str:
 
 
 def _moment(value: Any) -> str:
-    """Converts an argument that is a time to the format that the world uses."""
+    """Converts the value of a time argument to the format that the world uses. Raises `GraphQLError` if the value is
+    not a time.
+    """
     try:
         return stamp(moment(value))
     except (TypeError, ValueError) as error:

@@ -1,8 +1,8 @@
-"""Servers other than today's github.com. They differ in what their schema lacks.
+"""Simulates GitHub servers whose schema is smaller than that of today's github.com, such as older releases of GitHub
+Enterprise Server.
 
-A server can lack types (`IssueType`), fields (`Issue.assignedActors`), arguments (`Issue.timelineItems.skip`) and
-enum values (`IssueTimelineItemsItemType.PINNED_EVENT`). Everything that needs a missing type is missing as well.
-Releases of GitHub Enterprise Server are such servers.
+A server can lack types (`IssueType`), fields (`Issue.assignedActors`), arguments (`Issue.timelineItems.skip`) and enum
+values (`IssueTimelineItemsItemType.PINNED_EVENT`). Fields and arguments of a missing type are missing as well.
 """
 
 from dataclasses import replace
@@ -33,7 +33,9 @@ name was once lacking."""
 
 
 def reduced(document: DocumentNode, lacks: frozenset[str]) -> DocumentNode:
-    """Returns the schema's document without what the server lacks, and without everything that needs it."""
+    """Returns the schema's document without the names in `lacks`, and without the fields, arguments and members that
+    need one of these names.
+    """
     kept = [each for each in document.definitions if _name(each) not in lacks]
     return replace(document, definitions=tuple(_without(each, lacks) for each in kept))
 

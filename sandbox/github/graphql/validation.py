@@ -1,8 +1,7 @@
-"""GitHub's errors for a query that does not fit the server's schema. They have `extensions.code` in the place of
-`type`.
+"""GitHub's errors for a query that does not fit the server's schema. Such an error has `extensions.code`, not `type`.
 
-GitHub uses graphql-ruby, and these are the messages of that library. An error that is not translated here keeps
-graphql-core's message.
+GitHub uses the library graphql-ruby, so the messages are the ones of graphql-ruby. An error that is not translated here
+keeps the message of graphql-core.
 """
 
 import re
@@ -58,7 +57,7 @@ def syntax_entry(error: GraphQLError) -> Entry:
 def variable_entries(
     errors: list[GraphQLError], schema: GraphQLSchema, operation: OperationDefinitionNode, variables: dict[str, Any]
 ) -> list[Entry]:
-    """Returns an entry of `errors` for each variable with a wrong value. It holds all mistakes in that value."""
+    """Returns one entry of `errors` for each variable with a wrong value. The entry lists all mistakes in the value."""
     entries = []
     for definition in operation.variable_definitions or ():
         name = definition.variable.name.value
@@ -156,8 +155,8 @@ def _above(document: DocumentNode, wanted: Node) -> Iterator[Node]:
 
 
 def _path(above: list[Node]) -> list[str]:
-    """Returns the path that GitHub gives an error. It leads from the operation or fragment through fields and
-    conditions, and to the argument if an argument is wrong.
+    """Returns the path of an error as GitHub writes it. It leads from the operation or fragment through fields and
+    inline fragments. If an argument is wrong, the path ends with the argument.
     """
     path = []
     for node in above:

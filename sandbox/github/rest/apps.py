@@ -1,4 +1,4 @@
-"""REST's routes for GitHub Apps, which authenticate by a JSON web token."""
+"""REST's routes for GitHub Apps. An App authenticates by a JSON web token."""
 
 import re
 from math import ceil
@@ -26,7 +26,9 @@ SUSPENDED = "This installation has been suspended"
 
 
 def authenticate(world: World, token: str) -> App:
-    """Returns the App that signed the token. Raises `Refusal` if no App did, or if the token is not valid now."""
+    """Returns the App that signed the JSON web token. Raises `Refusal` if no App signed the token, or if the token is
+    not valid at present.
+    """
     try:
         claims = jwt.decode(token, options={"verify_signature": False})
         app = world.apps.get(str(claims.get("iss")))

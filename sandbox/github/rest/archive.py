@@ -1,7 +1,8 @@
-"""GH Archive's hourly files, as gzipped lines: every public event of the world, and events of other repositories.
+"""GH Archive's hourly files, gzipped, with one event a line. They have every public event of the world, and some events
+of repositories that are not in the world.
 
-Unlike GitHub it keeps everything: events of deleted accounts, and events that the API no longer shows. Events from
-before October 2025 have the payloads of that time, which have more fields.
+Unlike GitHub, the archive keeps events of deleted accounts and events that the API no longer shows. Payloads from
+before October 2025 have more fields, because GitHub removed these fields then.
 """
 
 import gzip
@@ -34,12 +35,14 @@ EVENTS_ELSEWHERE = 5
 
 
 def name_of(at: Stamp) -> str:
-    """Returns the name of the file for the hour in which `at` lies."""
+    """Returns the name of the file with the events of the hour around `at`."""
     return f"{at[:10]}-{int(at[11:13])}.json.gz"
 
 
 def hour(world: World, name: str) -> bytes | None:
-    """Returns the content of a file; None if it does not exist, for example because the hour is not over."""
+    """Returns the content of a file. Returns None if the file does not exist, for example because the hour is not
+    over.
+    """
     parsed = NAME.fullmatch(name)
     if parsed is None:
         return None
@@ -58,7 +61,9 @@ def hour(world: World, name: str) -> bytes | None:
 
 
 def write(world: World, folder: Path, first: Stamp, last: Stamp) -> list[Path]:
-    """Writes the files of the hours from `first` to `last`; returns their paths."""
+    """Writes the files of the hours from `first` to `last` into `folder`. Returns the paths of the written files. Hours
+    without a file in the archive are left out.
+    """
     written = []
     at = first[:13] + ":00:00Z"
     while at <= last:
@@ -97,7 +102,7 @@ def _untrimmed(call: Call, event: Event) -> dict[str, Any]:
 
 
 def _events_elsewhere(first: Stamp) -> Iterator[dict[str, Any]]:
-    """Yields events of the hour that begins at `first`, of repositories that are not in the world."""
+    """Yields events of repositories that are not in the world. The events lie in the hour that begins at `first`."""
     for place in range(EVENTS_ELSEWHERE):
         seed = f"stranger {place} at {first}"
         number = spread(seed, 10_000)

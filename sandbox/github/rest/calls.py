@@ -1,4 +1,6 @@
-"""A REST request as its route gets it: with its query, the repository in its path, and the pages of lists."""
+"""What the functions of REST routes share: the request as a `Call`, the repository or thread in its path, and the pages
+of lists.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +30,7 @@ class Refusal(Exception):
 
 @dataclass(slots=True)
 class Call:
-    """One REST request. `root` is the address of the API, which is used in links."""
+    """One REST request. `root` is the address of the API, with which links begin."""
 
     world: World
     viewer: Account
@@ -42,14 +44,14 @@ class Call:
     """Whether an item is listed and counted for the caller; None if all are."""
 
     def chosen(self, things: list[T]) -> list[T]:
-        """Returns the items that `selected` accepts; all if it is None. Items of flagged accounts stay, because GitHub
-        counts them; `shown` leaves them out.
+        """Returns the items that `selected` accepts, or all items if `selected` is None. Items of flagged accounts stay
+        in the list, because GitHub counts them. `shown` removes them later.
         """
         return things if self.selected is None else [each for each in things if self.selected(each)]
 
     def shown(self, things: list[T]) -> list[T]:
-        """Returns the items without those of accounts that are flagged as spam. GitHub counts the latter, but does not
-        show them.
+        """Returns the items without those of flagged accounts. GitHub counts the items of an account that is flagged as
+        spam, but does not show them.
         """
         return [each for each in things if not self.world.hides(each)] if self.world.flagged else things
 
@@ -72,8 +74,8 @@ class Call:
 
 
 def find_repository(call: Call, owner: str, name: str) -> Repository:
-    """Returns the repository with that name. Raises `Refusal` if the caller may not see it. If the repository was
-    renamed, and the name is an earlier one, the refusal redirects the caller (301) to the repository's id.
+    """Returns the repository with that name. Raises `Refusal` if the caller may not see the repository. If the name is
+    an earlier name of the repository, the refusal is a redirect (301) to the address with the repository's id.
     """
     found = call.world.find(f"{owner}/{name}")
     here = visible(call, found)
@@ -100,14 +102,14 @@ def visible(call: Call, found: Repository | None) -> Repository:
 
 
 def needs_contents(call: Call) -> None:
-    """Refuses an App that has no permission Contents: read, with 403."""
+    """Raises `Refusal` with status 403 for an App without the permission Contents: read."""
     if call.installation is not None and not call.installation.reads("contents"):
         raise Refusal(message_reply(403, "Resource not accessible by integration"))
 
 
 def find_thread(call: Call, repository: Repository, number: int) -> Thread:
-    """Returns the thread with that number. Raises `Refusal` with status 301 if it was transferred, 410 if it was
-    deleted or issues are switched off, 404 if there never was one.
+    """Returns the thread with that number. Raises `Refusal` if it cannot be shown: with 301 if it was transferred, with
+    410 if it was deleted or issues are switched off, and with 404 if it never existed or is hidden.
     """
     if number in repository.moved:
         to = repository.moved[number]
@@ -134,8 +136,8 @@ def find_pull_request(repository: Repository, number: int) -> PullRequest:
 def listed(
     call: Call, things: list[Any], shape: Callable[[Any], dict[str, Any]], *, largest: int = 100, limit: int = 0
 ) -> Reply:
-    """Returns one page of a list, with links to the other pages. `largest` is the greatest `per_page`. `limit` is the
-    number of items that can be reached, or 0 for all: raises `Refusal` with status 422 for a page beyond them.
+    """Returns one page of a list, with links to the other pages. `largest` is the greatest `per_page`. `limit` is how
+    many items of the list can be reached, or 0 for all. Raises `Refusal` with status 422 for a page beyond `limit`.
     """
     size = min(call.number("per_page", 30), largest)
     page = call.number("page", 1)
@@ -155,7 +157,9 @@ def listed(
 
 
 def link(call: Call, reply: Reply, queries: dict[str, dict[str, str]]) -> None:
-    """Adds links to other pages to the reply. `queries` holds their query parameters, by relation."""
+    """Adds links to other pages to the reply. `queries` maps a relation, such as `next`, to the query parameters of its
+    link.
+    """
     if queries:
         reply.headers["Link"] = ", ".join(
             f'<{call.root}{call.path}?{urlencode(query)}>; rel="{name}"' for name, query in queries.items()

@@ -1,4 +1,4 @@
-"""REST's routes for a repository's events, the activity of its branches, its stars, forks and releases."""
+"""REST's routes for a repository's events, stars, forks and releases, and for the activity of its branches."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -36,7 +36,9 @@ def repository_events(call: Call, owner: str, name: str) -> Reply:
 
 
 def activity(call: Call, owner: str, name: str) -> Reply:
-    """Returns the changes of branches, by default the newest first. The pages of this list have cursors."""
+    """Returns the changes of branches, the newest first by default. Unlike most REST lists, this list has cursors and
+    no page numbers.
+    """
     needs_contents(call)
     found = find_repository(call, owner, name)
     try:
@@ -84,7 +86,9 @@ def _activity(call: Call, found: Repository) -> list[Activity]:
 
 
 def stargazers(call: Call, owner: str, name: str) -> Reply:
-    """Returns the stars, oldest first. Since July 2026 GitHub shows them to collaborators only."""
+    """Returns the stars, oldest first. Since July 2026 GitHub shows stars to collaborators only; `stargazers_refusal`
+    says what other viewers get.
+    """
     found = find_repository(call, owner, name)
     shown = found.ordered("stars", "starred_at")
     if not found.shows_stargazers_to(call.viewer, call.installation):
@@ -108,7 +112,7 @@ def stargazer_count(call: Call, owner: str, name: str) -> Reply:
 
 def stargazer_history(call: Call, owner: str, name: str) -> Reply:
     """Returns the number of stars in each week, from this week back to the repository's creation. Everybody may see
-    it.
+    these numbers.
     """
     found = find_repository(call, owner, name)
     days = found.kept("stars a day", lambda: Counter(star.starred_at[:10] for star in found.stars.values()))

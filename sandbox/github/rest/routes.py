@@ -1,4 +1,4 @@
-"""The REST routes that the product uses. They serve the same objects of `world/` as the resolvers in `graphql/` do."""
+"""The REST routes that the product uses. They serve the same objects of `world/` as the resolvers in `graphql/`."""
 
 import hashlib
 import re
@@ -33,10 +33,10 @@ PAGES_LIMIT = 100
 
 
 def answer(world: World, root: str, new_ids: bool, request: Request, etag: str | None) -> Reply:
-    """Answers a REST request. `etag` is the one that the client has, or None: if it is still valid, the status is 304.
-    With `new_ids`, node ids in the answer have GitHub's newer format, otherwise the older one.
+    """Answers a REST request. `etag` is the ETag that the client sent, or None. If it is still valid, the status is
+    304. With `new_ids`, node ids in the answer have GitHub's new format; without it, the old format.
 
-    Raises `NotModelled` for a path that GitHub may have and the stand-in does not.
+    Raises `NotModelled` for a path that GitHub may have and the stand-in does not have.
     """
     assert request.account is not None
     path, _, query = request.path.partition("?")
@@ -60,8 +60,8 @@ def answer(world: World, root: str, new_ids: bool, request: Request, etag: str |
 
 
 def _conditional(reply: Reply, request: Request, etag: str | None) -> Reply:
-    """Returns a reply of status 200 with its ETag, or 304 if the caller sent that ETag; any other reply as it is. An
-    ETag is valid for one token.
+    """Adds an ETag to a reply of status 200. Returns the reply, or a 304 if `etag` is the reply's ETag. Returns a reply
+    of another status unchanged. An ETag is valid for one token only.
     """
     if reply.status != 200:
         return reply
@@ -82,7 +82,7 @@ def user(call: Call) -> Reply:
 
 
 def user_by_login(call: Call, login: str) -> Reply:
-    """Returns the user with that login. A bot has its REST login, such as `dependabot[bot]`."""
+    """Returns the account with that login. A bot is found by its REST login, such as `dependabot[bot]`."""
     name = unquote(login).lower()
     account = call.world.ghost if name == "ghost" else call.world.accounts.get(name.removesuffix("[bot]"))
     if account is None or account.rest_login.lower() != name:
@@ -91,7 +91,7 @@ def user_by_login(call: Call, login: str) -> Reply:
 
 
 def user_organizations(call: Call, login: str) -> Reply:
-    """Always returns an empty list: no membership in an organization is public here."""
+    """Always returns an empty list, because in the stand-in no membership in an organization is public."""
     user_by_login(call, login)
     return json_reply(200, [])
 
@@ -175,7 +175,7 @@ BY_NAME = re.compile(r"/repos/([^/]+/[^/]+)(/.+)?")
 
 
 def repository_of(world: World, path: str) -> Repository | None:
-    """Returns the repository in the path of a request; None if there is none."""
+    """Returns the repository that the path of a request names. Returns None if the path names none."""
     path = path.partition("?")[0]
     if by_id := BY_ID.fullmatch(path):
         return world.repositories.get(int(by_id[1]))

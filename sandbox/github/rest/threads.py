@@ -1,4 +1,4 @@
-"""REST's routes for issues and pull requests, their events, and what belongs to them."""
+"""REST's routes for issues and pull requests, and for their events, timelines, requested reviewers and commits."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
@@ -34,7 +34,9 @@ ONLY_IN_TIMELINES = frozenset({"CrossReferencedEvent"})
 
 
 def issues(call: Call, owner: str, name: str) -> Reply:
-    """Returns issues and pull requests. A page number above 100 is refused; the cursors in links lead further."""
+    """Returns issues and pull requests. A page number above 100 is refused. Pages beyond it can be reached by the
+    cursors in the links.
+    """
     found = find_repository(call, owner, name)
     if not found.has_issues_enabled:
         raise NotModelled("the issues of a repository that has none")
@@ -71,7 +73,9 @@ def issues(call: Call, owner: str, name: str) -> Reply:
 
 
 def pull_requests(call: Call, owner: str, name: str) -> Reply:
-    """Returns pull requests, the newest first. With `sort=updated` those updated least recently come first."""
+    """Returns pull requests, newest first by default. With `sort=updated`, the pull requests that were updated least
+    recently come first by default.
+    """
     found = find_repository(call, owner, name)
     _refuse(call, "head", "base")
     sort = call.one_of("sort", ("created", "updated"), "created")
@@ -81,14 +85,14 @@ def pull_requests(call: Call, owner: str, name: str) -> Reply:
 
 
 def issue_events(call: Call, owner: str, name: str) -> Reply:
-    """Returns the events of all issues and pull requests, newest first."""
+    """Returns the events of all issues and pull requests, newest first. Cross-references are not among them."""
     found = find_repository(call, owner, name)
     return listed(call, found.kept("issue events", lambda: _events(found)), lambda each: issue_event_shape(call, each))
 
 
 def timeline(call: Call, owner: str, name: str, number: str) -> Reply:
-    """Returns the timeline of one thread, oldest first: events, comments, reviews and commits, but not the comments
-    of reviews.
+    """Returns the timeline of one thread, oldest first. It has events, comments, reviews and commits, but no review
+    comments.
     """
     found = find_thread(call, find_repository(call, owner, name), int(number))
     items: list[Any] = [*found.comments, *found.events]
@@ -106,7 +110,7 @@ def requested_reviewers(call: Call, owner: str, name: str, number: str) -> Reply
 
 
 def pull_request_commits(call: Call, owner: str, name: str, number: str) -> Reply:
-    """Returns the pull request's commits, oldest first."""
+    """Returns the pull request's commits, oldest first. Like GitHub, it lists at most 250."""
     needs_contents(call)
     found = find_pull_request(find_repository(call, owner, name), int(number))
     commits = [each.commit for each in commits_of(found)[:COMMITS_LIMIT]]

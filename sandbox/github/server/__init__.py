@@ -1,1 +1,1 @@
-"""The stand-in's HTTP server: takes a request, applies limits and faults, gets the answer, and checks it."""
+"""The stand-in's HTTP server. It takes a request, applies limits and faults, and gets and checks the answer."""

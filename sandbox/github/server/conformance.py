@@ -1,7 +1,7 @@
-"""Checks whether GitHub could have sent an answer, by the query and the schema.
+"""Checks whether GitHub could have sent an answer to a request.
 
-An answer that the stand-in itself makes needs no check, because it is the result of executing the query. The check
-is for answers that a test has edited, so that no test relies on an answer that cannot exist.
+The check is for answers that a fault has changed. It ensures that no test relies on an answer that cannot exist. An
+answer that the stand-in itself makes needs no check, because it is the result of executing the query.
 """
 
 import re
@@ -38,7 +38,7 @@ ALWAYS_THERE = frozenset({"id", "node_id", "url", "html_url", "created_at", "upd
 
 
 class ImpossibleAnswer(Exception):
-    """Raised for an answer that GitHub could not have sent."""
+    """Raised for an answer that GitHub could not have sent. `path` leads to the impossible part."""
 
     def __init__(self, path: Path, why: str) -> None:
         super().__init__(f"GitHub cannot send this: {'.'.join(map(str, path)) or 'the answer'} {why}")
@@ -46,7 +46,7 @@ class ImpossibleAnswer(Exception):
 
 
 def check_graphql(query: Query, body: Any) -> None:
-    """Raises `ImpossibleAnswer`, with the path, unless GitHub could answer `query` with `body`."""
+    """Raises `ImpossibleAnswer` unless GitHub could answer `query` with `body`."""
     if not isinstance(body, dict) or body.keys() - {"data", "errors", "extensions"}:
         raise ImpossibleAnswer((), "is no object with data and errors")
     errors = body.get("errors", [])
@@ -65,11 +65,11 @@ def check_graphql(query: Query, body: Any) -> None:
 
 
 def check_rest(genuine: Any, edited: Any) -> None:
-    """Raises `ImpossibleAnswer` unless an edited REST answer has the same keys as the genuine one, with values of the
-    same types.
+    """Raises `ImpossibleAnswer` unless an edited REST answer has the same keys as the genuine answer, with values of
+    the same types. Only the object itself, or each object of a list, is compared, not the objects inside it.
 
-    A value may become null, unless GitHub never sends null for its key. A list may be longer or shorter, and in
-    another order.
+    A value may become null, unless GitHub never sends null for its key. A list may be longer or shorter, and in another
+    order.
     """
     if type(genuine) is not type(edited):
         raise ImpossibleAnswer((), f"is {_kind(edited)}, and not {_kind(genuine)}")
@@ -113,7 +113,7 @@ def _check_error(path: Path, error: Any) -> None:
 
 @dataclass(slots=True)
 class _Answer:
-    """Compares an answer with what its query selects."""
+    """Compares an answer with what the query selects."""
 
     query: Query
     _possible: dict[str, list[GraphQLObjectType]] = field(default_factory=dict)
@@ -124,10 +124,11 @@ class _Answer:
         self._object(root, [self.query.operation.selection_set], data, ())
 
     def check_paths(self, data: Any, paths: list[Path]) -> None:
-        """Raises `ImpossibleAnswer` unless the path of each error leads to a null that an error explains.
+        """Checks that each error has its null. Raises `ImpossibleAnswer` if the path of an error leads to a value, or
+        to a null that no error explains.
 
-        If a failed field cannot be null, GraphQL puts the error's null further up, at the nearest place that can be
-        null (`_reaches`). So the null has to be at that place for this error, or for another error of the answer.
+        If a failed field cannot be null, GraphQL moves the null up to the nearest place on the path that can be null
+        (`_reaches`). The null therefore has to be at that place for this error, or for another error of the answer.
         """
         nulls = {path: self._reaches(data, path) for path in paths}
         for path, reach in nulls.items():
@@ -160,7 +161,9 @@ class _Answer:
             self._object(type_, selections, value, path)
 
     def _object(self, type_: Any, selections: list[SelectionSetNode], value: dict[str, Any], path: Path) -> None:
-        """Checks an object. If its type is an interface or a union, it has to fit one of the possible types."""
+        """Checks an object. If `type_` is an interface or a union, the object has to fit one of the types that `type_`
+        can be.
+        """
         problems = [ImpossibleAnswer(path, f"is of none of the types of {type_}")]
         for possible in self._types(type_, value, selections):
             try:
@@ -212,7 +215,7 @@ class _Answer:
                 raise ImpossibleAnswer((*path, key), f"has {len(listed)} things, and {size} were asked for")
 
     def _merged(self, type_: GraphQLObjectType, selections: list[SelectionSetNode]) -> dict[str, list[FieldNode]]:
-        """Returns the fields that are selected on this type, by response key."""
+        """Returns the fields that the query selects on this type, by response key."""
         merged: dict[str, list[FieldNode]] = {}
         for selected in selections:
             for node in self._selected(type_, selected):
@@ -248,7 +251,9 @@ class _Answer:
 
     @staticmethod
     def _null_on(data: Any, path: Path) -> Path | None:
-        """Returns the path of the first null on the way to `path`; None if there is none."""
+        """Returns the path of the first null on the way to `path`, or None if there is no null. Raises
+        `ImpossibleAnswer` if `path` leads nowhere.
+        """
         value = data
         for place, step in enumerate(path):
             try:
@@ -260,8 +265,8 @@ class _Answer:
         return None
 
     def _reaches(self, data: Any, path: Path) -> Path:
-        """Returns the place of the null that an error at `path` causes: the place on the path that is nearest to the
-        failed field and may be null.
+        """Returns the place of the null that an error at `path` causes. This is the place on the path that is nearest
+        to the failed field and can be null.
         """
         reach: Path = ()
         type_: Any = self.query.schema.query_type

@@ -1,4 +1,6 @@
-"""The stand-in's HTTP server in a thread of its own: real sockets, and a world in the same process."""
+"""The stand-in's HTTP server. It listens on a real socket and runs in a thread of its own, in the process that holds
+the world.
+"""
 
 import asyncio
 import socket
@@ -39,9 +41,9 @@ class StandIn(Service):
             github.faults.add(BadGateway(), times=3)
             github.world.repository("o/n").pull_request(5).edit(body="x")
 
-    When the context ends, it raises if the stand-in itself failed at a request. The path `/_stand-in/` controls a
-    stand-in that runs in another process: GET and DELETE `log` (`?since=` a sequence number), GET `stats`, GET, POST
-    and DELETE `faults`.
+    When the context ends, an exception group is raised if the stand-in itself failed at a request. A stand-in in
+    another process is controlled through the path `/_stand-in/`: GET and DELETE `log` (`?since=` a sequence number),
+    GET `stats`, GET, POST and DELETE `faults`.
     """
 
     def __init__(
@@ -77,7 +79,7 @@ class StandIn(Service):
             raise ExceptionGroup("the stand-in failed", self.failures)
 
     def start(self) -> None:
-        """Starts the server; returns once it listens. Raises `OSError` if it cannot."""
+        """Starts the server and returns once it listens. Raises `OSError` if it cannot listen."""
         started = threading.Event()
         failed: list[BaseException] = []
 
@@ -96,7 +98,7 @@ class StandIn(Service):
             raise failed[0]
 
     def stop(self) -> None:
-        """Breaks all connections and ends the server. Does nothing if it does not run."""
+        """Breaks all connections and ends the server. Does nothing if the server does not run."""
         if self._thread is None or self._loop is None or self._stop is None:
             return
         self._loop.call_soon_threadsafe(self._stop.set)
@@ -104,8 +106,8 @@ class StandIn(Service):
         self._thread = None
 
     def begin_outage(self, way: Way = "502") -> Outage:
-        """Begins an outage: nobody gets an answer before `end_outage`. GH Archive does not belong to GitHub and still
-        answers, unless connections are refused.
+        """Begins an outage: no request succeeds before `end_outage`. GH Archive still answers, because it does not
+        belong to GitHub, unless the outage refuses connections.
         """
         self.end_outage()
         outage = Outage(way)
@@ -114,7 +116,7 @@ class StandIn(Service):
         return outage
 
     def end_outage(self) -> None:
-        """Ends the outage, at the same address. Does nothing if there is none."""
+        """Ends the outage; the server's address is the same as before. Does nothing if there is no outage."""
         away, self.outage = self.outage, None
         if away is not None and away.way == "refused":
             self._in_loop(self._listen())
@@ -124,8 +126,8 @@ class StandIn(Service):
         asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     async def _listen(self) -> None:
-        """Begins to listen: after an outage at the same port as before. During the outage `_kept`, a socket that does
-        not listen, has kept the port reserved.
+        """Begins to listen. After an outage that refused connections, the port is the same as before, because the
+        socket `_kept` has reserved it.
         """
         assert self._runner is not None
         if self._kept is None:
@@ -136,7 +138,7 @@ class StandIn(Service):
         self._site = site
 
     async def _close(self) -> None:
-        """Refuses new connections from now on, and breaks the open ones."""
+        """Stops listening, so that new connections are refused, and breaks the open connections."""
         assert self._runner is not None and self._site is not None
         address = self._runner.addresses[0]
         await self._site.stop()
@@ -146,7 +148,7 @@ class StandIn(Service):
         await self._drop()
 
     async def _drop(self) -> None:
-        """Closes all connections, also those whose answers are not finished."""
+        """Breaks all open connections, even those whose answers are not finished."""
         assert self._runner is not None
         for connection in self._runner.server.connections if self._runner.server else ():
             if connection.transport is not None:
@@ -220,7 +222,7 @@ class StandIn(Service):
 
 
 async def _drop_headers(_request: web.Request, response: web.StreamResponse) -> None:
-    """Removes headers that aiohttp adds by itself (`Date`), if a fault leaves them out."""
+    """Removes the headers that a fault leaves out, because aiohttp adds some headers by itself, such as `Date`."""
     for name in response.get(DROPPED, ()):
         response.headers.popall(name, None)
 

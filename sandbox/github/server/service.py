@@ -1,4 +1,6 @@
-"""GitHub without its sockets. It turns a request into a reply, by GitHub's rules and in GitHub's order."""
+"""The stand-in without its HTTP server. It turns a request into a reply, and applies GitHub's rules in GitHub's
+order.
+"""
 
 import asyncio
 import time
@@ -45,10 +47,10 @@ NO_AGENT = (
 class Service:
     """Answers requests from a world, and logs them.
 
-    `tokens` maps a token to the login of an account. Tokens of the same account share its budget. The world's Apps
-    have tokens of their own. `log` has the requests in the order in which they ended. `failures` has an exception for
-    each request that the stand-in itself could not answer (because of a bug, or of something that it does not model)
-    and therefore answered with 501.
+    `tokens` maps a token to the login of an account. Tokens of the same account share its budget. The world's Apps have
+    tokens of their own. `log` has the requests in the order in which they ended. `failures` has an exception for each
+    request that the stand-in itself failed to answer: because of a bug, because it does not model something, or because
+    a fault made an impossible answer. Such a request gets a 501.
     """
 
     def __init__(
@@ -80,19 +82,19 @@ class Service:
             world.account(login)
 
     def budget(self, payer: str) -> Budget:
-        """Returns the budget of an account (by its login), of an App, or of an installation. `payer` is as in
+        """Returns the budget of an account, an App or an installation. `payer` is the owner's name as in
         `Request.payer`.
         """
         return self._budgets.setdefault(payer.lower(), Budget(self.world.clock, self.limits))
 
     def refuse_token(self, token: str) -> None:
-        """Makes GitHub answer this token with 401 from now on. The token may be an installation's."""
+        """Makes GitHub answer 401 to this token from now on. The token may belong to an installation."""
         self.tokens.pop(token, None)
         if (installation := self.world.installation_of(token)) is not None:
             del installation.tokens[token]
 
     def stats(self) -> dict[str, Any]:
-        """Returns how many requests, points and seconds there were so far, and what the world contains."""
+        """Returns how many requests, points and seconds are in the log, and what the world contains."""
         kinds = ("graphql", "rest")
         return {
             "requests": {kind: sum(entry.kind == kind for entry in self.log) for kind in kinds},
@@ -107,7 +109,7 @@ class Service:
         }
 
     async def answer(self, request: Request) -> Reply:
-        """Answers a request, after the time that GitHub would take. Never returns if a fault says so."""
+        """Answers a request after the time that GitHub would take. Waits forever if a fault withholds the answer."""
         self._sequence += 1
         request.world = self.world
         sequence, at, started = self._sequence, self.world.clock.stamp(), time.monotonic()
@@ -174,8 +176,8 @@ class Service:
         return reply
 
     def _refuse(self, request: Request) -> Reply | None:
-        """Returns the refusal of a caller that has no access. If the caller has access, records the request's account
-        and returns None.
+        """Returns a refusal if the caller has no access. Otherwise stores the caller's account in the request and
+        returns None.
         """
         if not request.headers.get("User-Agent"):
             return Reply(403, NO_AGENT.encode(), {"Content-Type": "text/plain; charset=utf-8"})
@@ -265,7 +267,7 @@ class Service:
         request.charged += points
 
     def _signed(self, request: Request, reply: Reply) -> Reply:
-        """Returns the reply with the headers that every answer has."""
+        """Adds the headers that every answer of GitHub has, and returns the reply."""
         if request.account is not None:
             resource = resource_of(request.kind)
             reply.headers |= self.budget(request.payer).window(resource).headers(resource)
@@ -278,7 +280,7 @@ class Service:
 
 
 class _Unreadable(Exception):
-    """Raised if the body is not a GraphQL request."""
+    """Raised if a request is not a readable GraphQL request. `reply` is the whole answer."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply.status)
@@ -286,8 +288,8 @@ class _Unreadable(Exception):
 
 
 def _prepare(request: Request, lacks: frozenset[str]) -> Query:
-    """Returns the query with its price, and records in the request what the query asks for. Raises `Refused` or
-    `_Unreadable` if it is not run.
+    """Returns the query with its price, and stores in the request what the query requests and costs. Raises `Refused`
+    or `_Unreadable` if the query is not run.
     """
     if request.method != "POST":
         raise _Unreadable(message_reply(404, "Not Found"))
@@ -348,7 +350,7 @@ def _rate_limit(budget: Budget) -> Reply:
 
 
 def _entry(sequence: int, at: str, request: Request, reply: Reply | None, started: float) -> Entry:
-    """Returns the log's entry for a request. If there is no reply, the client gave up, and the status is 0."""
+    """Returns the log's entry for a request. `reply` is None if the client gave up; the status is then 0."""
     asked = dict(parse_qsl(request.path.partition("?")[2])) if request.kind == "rest" else request.variables
     after = asked.get("after") or asked.get("cursor") or asked.get("page")
     return Entry(
@@ -375,7 +377,7 @@ def _entry(sequence: int, at: str, request: Request, reply: Reply | None, starte
 
 
 def _error_types(reply: Reply | None) -> tuple[str, ...]:
-    """Returns the types of the errors in a GraphQL answer. An error without a type is `ERROR`."""
+    """Returns the types of the errors in an answer, sorted, each once. An error without a type is `ERROR`."""
     if reply is None or b'"errors"' not in reply.body:
         return ()
     try:

@@ -1,6 +1,7 @@
-"""The resolvers, by `Type.field`, of fields that are not attributes of the world's objects.
+"""The resolvers of fields. A resolver is registered by `Type.field`, for a field that is not simply an attribute of the
+world's object.
 
-`schema.py` connects them with the schema. A field that has no resolver and is no attribute is not modelled.
+`schema.py` connects the resolvers with the schema. A field with neither a resolver nor an attribute is not modelled.
 """
 
 from sandbox.github.graphql.fields import (

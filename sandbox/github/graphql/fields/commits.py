@@ -31,7 +31,7 @@ class Ref:
 
 @dataclass(slots=True, eq=False)
 class GitActor:
-    """The author that a commit names. `user` is the account, if GitHub knows it."""
+    """The author or committer that a commit names. `user` is None if GitHub knows no user for that person."""
 
     name: str | None
     email: str | None
@@ -46,7 +46,9 @@ def default_branch_ref(source: Repository, _info: Info) -> Ref | None:
 
 @field("Repository.object")
 def git_object(source: Repository, info: Info, **args: Any) -> Commit | None:
-    """Returns the commit with the oid, even if no branch leads to it any longer."""
+    """Returns the commit with the given oid, even if no branch contains it any longer. Returns None if there is
+    none.
+    """
     refuse_contents(info.context)
     refuse_arguments("Repository.object", args, "expression")
     return source.git.commits.get(args.get("oid") or "")
@@ -54,8 +56,8 @@ def git_object(source: Repository, info: Info, **args: Any) -> Commit | None:
 
 @dataclass(slots=True, eq=False)
 class HistoryPage:
-    """A page of a history. The same object serves as its `pageInfo`. A cursor holds the commit at the history's start,
-    and a place.
+    """A page of a commit history. The same object serves as the connection's `pageInfo`. A cursor holds the oid of the
+    commit at which the history starts, and a place in the history.
     """
 
     start: Commit
@@ -100,8 +102,9 @@ class HistoryEdge:
 
 @field("Commit.history")
 def history(source: Commit, info: Info, **args: Any) -> HistoryPage:
-    """Returns the history in the order of `git log`, which is not the order of dates. A cursor is valid only for the
-    commit at the start of its history. For any other commit, such as the branch's new head, it is refused.
+    """Returns a page of the commit's history, in the order of `git log`, which is not the order of dates. A cursor is
+    valid only for the commit at which its history starts. It is refused for any other commit, such as the branch's new
+    head.
     """
     refuse_arguments("Commit.history", args, "author", "path", "last", "before")
     since, until = args.get("since") or "", args.get("until") or "9999"
@@ -141,7 +144,7 @@ def commit_committer(source: Commit, _info: Info) -> GitActor:
 
 
 def git_actor(source: Commit, date: str) -> GitActor:
-    """Returns the author of the commit. The author's name stays when the account is deleted."""
+    """Returns the author of the commit, with the time `date`. The author's name stays when the account is deleted."""
     account = source.author_account
     name = source.author_name or (account.rest_login if account else None)
     domain = "users.noreply.github.com" if account else "example.org"
@@ -150,7 +153,7 @@ def git_actor(source: Commit, date: str) -> GitActor:
 
 
 def a_user(account: Account | None) -> Account | None:
-    """Returns the account, if it is a User; None for a bot and for a deleted account."""
+    """Returns the account if it is a User. Returns None for a bot and for a deleted account."""
     shown = present(account)
     return shown if shown is not None and shown.typename == "User" else None
 

@@ -1,4 +1,4 @@
-"""Resolvers that are the same for every type that has the field, and fields with a constant value."""
+"""Resolvers that are the same for every type with that field, and fields with a constant value."""
 
 from typing import Any
 

@@ -12,8 +12,8 @@ from sandbox.github.world.repositories import ORDERS, Repository
 
 @field("Repository.discussions")
 def discussions(source: Repository, info: Info, **args: Any) -> Page:
-    """Returns the repository's discussions. The list is empty while they are switched off, even if the repository
-    has some.
+    """Returns a page of the repository's discussions. The list is empty while discussions are switched off, even if the
+    repository has some.
     """
     if args.get("answered") is not None or args.get("states"):
         raise NotModelled("Repository.discussions by answer or state")
@@ -46,7 +46,7 @@ def discussion_categories(source: Repository, info: Info, **args: Any) -> Page:
 
 @field("Discussion.comments")
 def discussion_comments(source: Discussion, info: Info, **args: Any) -> Page:
-    """Returns the comments of the first level. Only these are counted."""
+    """Returns a page of the discussion's first-level comments. `totalCount` does not count replies."""
     return serve(info, source.comments, ORDERS["created_at"], args)
 
 

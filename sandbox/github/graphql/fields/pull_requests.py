@@ -17,7 +17,7 @@ from sandbox.github.world.repositories import ORDERS
 
 @dataclass(slots=True, eq=False)
 class ReviewThread:
-    """The review comments on one line: the first one and the replies to it."""
+    """The review comments on one line: the first comment and the replies to it."""
 
     typename: ClassVar[str] = "PullRequestReviewThread"
 
@@ -121,7 +121,7 @@ def base_ref(source: PullRequest, _info: Info) -> Ref:
 
 @field("PullRequest.headRef")
 def head_ref(source: PullRequest, _info: Info) -> Ref | None:
-    """Returns the branch of the pull request; None once it is deleted."""
+    """Returns the branch of the pull request. Returns None if the branch or its repository was deleted."""
     gone = any(event.typename == "HeadRefDeletedEvent" for event in source.events)
     if gone or source.head_repository is None:
         return None
@@ -135,7 +135,9 @@ def can_be_rebased(source: PullRequest, _info: Info) -> bool:
 
 @field("PullRequest.mergeable")
 def mergeable(source: PullRequest, _info: Info) -> str:
-    """Always returns MERGEABLE, because the stand-in has no conflicts."""
+    """Returns UNKNOWN if the pull request is closed. Otherwise returns MERGEABLE, because the stand-in has no
+    conflicts.
+    """
     return "UNKNOWN" if source.closed else "MERGEABLE"
 
 

@@ -18,8 +18,9 @@ TAGS = "refs/tags/"
 
 @field("Repository.stargazers")
 def stargazers(source: Repository, info: Info, **args: Any) -> Page:
-    """Returns the repository's stars. Since July 2026 GitHub shows them to collaborators only. The field cannot be
-    null, so an error in it makes the whole repository null.
+    """Returns a page of the repository's stars. Since July 2026 GitHub shows stars to collaborators only;
+    `stargazers_refusal` says what other viewers get. The field cannot be null, so an error in it makes the whole
+    repository null.
     """
     shown = source.ordered("stars", "starred_at")
     if not source.shows_stargazers_to(info.context.viewer, info.context.installation):
@@ -38,7 +39,9 @@ def spoilt(info: Info, served: Page) -> Page:
 
 
 def item_or_raise(thing: Any) -> Any:
-    """Returns the item `thing`. If GitHub fails to answer it, `thing` is an exception, and is raised."""
+    """Returns `thing` if it is an item. Raises `thing` if it is an exception, which stands for an item that GitHub
+    fails to answer.
+    """
     if isinstance(thing, Exception):
         raise thing
     return thing
@@ -98,7 +101,9 @@ def newest_release(source: Repository, _info: Info) -> Release | None:
 
 @field("Release.author")
 def release_author(source: Release, _info: Info) -> Account | None:
-    """Returns the author, if it is a User; None for a bot, because the type of the field does not allow bots."""
+    """Returns the release's author if the author is a User. Returns None for a bot, because the field's type does not
+    allow bots.
+    """
     return a_user(source.author_account)
 
 

@@ -117,7 +117,7 @@ def milestone(source: Repository, _info: Info, **args: Any) -> Any:
 
 @field("Repository.viewerPermission")
 def viewer_permission(source: Repository, info: Info, **_args: Any) -> str:
-    """Returns WRITE for collaborators, and READ for other viewers. If everybody may see the stargazers, every viewer
-    counts as a collaborator.
+    """Returns WRITE for collaborators and READ for other viewers. The stand-in counts every viewer as a collaborator if
+    everybody may see the stargazers.
     """
     return "WRITE" if source.shows_stargazers_to(info.context.viewer, info.context.installation) else "READ"

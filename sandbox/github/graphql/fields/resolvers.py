@@ -1,4 +1,4 @@
-"""Registers resolvers, and holds what resolvers share: pages, orders, refusals."""
+"""Registers resolvers, and holds what resolvers share: pages, sort keys and refusals."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -28,8 +28,9 @@ def constant(value: Any, *names: str) -> None:
 
 
 def serve(info: Info, items: Sequence[Any], key: Key, args: dict[str, Any], **how: Any) -> Page:
-    """Returns the page that `args` request; its nodes are counted for the price. `how` is passed on to `page`:
-    `descending`, `total_count`. Cursors that `Faults.refuse_cursor` named are refused.
+    """Returns the page of `items` that `args` request, and counts its nodes for the duration of the answer (`Pace`).
+    `how` is passed on to `page`: `descending`, `total_count`. Raises `GitHubError` for a cursor that
+    `Faults.refuse_cursor` named.
     """
     context: Context = info.context
     items, hidden = listed(context, items)
@@ -52,7 +53,9 @@ def serve(info: Info, items: Sequence[Any], key: Key, args: dict[str, Any], **ho
 
 
 def listed(context: Context, items: Sequence[T]) -> tuple[Sequence[T], int]:
-    """Returns the items that the viewer sees, and the number of items that are counted and shown to nobody."""
+    """Returns the items that the viewer sees. Also returns the number of hidden items, which GitHub counts but shows to
+    nobody, because they belong to flagged accounts.
+    """
     if context.selected is not None:
         items = [each for each in items if context.selected(each)]
     if not context.world.flagged:
@@ -62,7 +65,7 @@ def listed(context: Context, items: Sequence[T]) -> tuple[Sequence[T], int]:
 
 
 def spoil(info: Info, things: list[Any]) -> list[Any]:
-    """Returns the items. In place of each item that GitHub fails to answer there is an exception."""
+    """Returns the items, with an exception in place of each item that GitHub fails to answer because of a fault."""
     spoilt = info.context.spoilt
     if spoilt is None:
         return things
@@ -96,6 +99,8 @@ def one(info: Info, thing: T) -> T:
 
 
 def refuse_contents(context: Context) -> None:
-    """Raises FORBIDDEN for an App without the permission Contents: read (policy-bot#42)."""
+    """Raises a `GitHubError` FORBIDDEN if the viewer is an App without the permission Contents: read
+    (policy-bot#42).
+    """
     if context.installation is not None and not context.installation.reads("contents"):
         raise GitHubError("FORBIDDEN", "Resource not accessible by integration")

@@ -24,8 +24,8 @@ def viewer(_source: Any, info: Info) -> Account:
 
 @field("User.login")
 def user_login(source: Account, _info: Info) -> str:
-    """Returns the login. GitHub makes the viewer a User, also if it is the bot of an App; then the login is the bot's
-    REST login.
+    """Returns the login that REST shows. The difference matters only for the viewer: if the viewer is an App's bot,
+    GitHub serves it as a User with the bot's REST login.
     """
     return source.rest_login
 
@@ -70,7 +70,9 @@ def nodes(_source: Any, info: Info, **args: Any) -> list[Any]:
 
 
 def resolve_node(context: Context, identifier: str) -> Any:
-    """Returns the object with that id, or the error in its place."""
+    """Returns the object with that node id. Returns a `GitHubError` if there is no such object, or if the viewer may
+    not see it.
+    """
     thing = context.world.node(identifier)
     missing = f"Could not resolve to a node with the global id of '{identifier}'"
     if thing is None or (isinstance(thing, Review) and not may_see(context, thing)) or context.world.hides(thing):

@@ -15,8 +15,8 @@ from sandbox.github.world.threads import Thread, by_place
 
 @field("Issue.timelineItems", "PullRequest.timelineItems")
 def timeline_items(source: Thread, info: Info, **args: Any) -> Page:
-    """Returns the items of a timeline. `totalCount` counts all items; `filteredCount` counts those that `itemTypes`,
-    `since` and the cursors select.
+    """Returns a page of a thread's timeline. `totalCount` counts all items of the timeline. `filteredCount` counts only
+    the items that `itemTypes`, `since` and the cursors select.
     """
     types = frozenset(args.get("itemTypes") or ())
     everything = timeline(info.context, source, types)
@@ -35,12 +35,15 @@ def timeline_items(source: Thread, info: Info, **args: Any) -> Page:
 
 @cache
 def item_type(typename: str) -> str:
-    """Returns the name in `itemTypes` of a timeline item's type: LabeledEvent is LABELED_EVENT."""
+    """Returns the name that `itemTypes` has for the type of a timeline item: LABELED_EVENT for LabeledEvent."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", typename).upper()
 
 
 def timeline(context: Context, source: Thread, types: frozenset[str]) -> list[Any]:
-    """Returns the items, not sorted yet. Commits are created only if they are requested."""
+    """Returns the thread's timeline items, unsorted. `types` are the requested item types; empty means all. Commits are
+    included only if they are requested, because they have to be created. Other items are included whatever their type
+    is.
+    """
     items: list[Any] = [*source.comments, *source.events]
     if isinstance(source, PullRequest):
         items += visible_reviews(context, source)

@@ -1,4 +1,4 @@
-"""Resolvers of timeline events. `data` of an event holds the fields that only its type has."""
+"""Resolvers of timeline events. `data` of an event holds the fields that are specific to its type."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,12 +12,16 @@ from sandbox.github.world.threads import Thread, TimelineEvent
 
 
 def event_field(names: str, value: Callable[[TimelineEvent], Any]) -> None:
-    """Registers `value` as the resolver of fields. `names` holds one or more `Type.field`, separated by spaces."""
+    """Registers `value` as the resolver of one or more fields. `names` holds their `Type.field`, separated by
+    spaces.
+    """
     field(*names.split())(lambda source, _info, **_args: value(source))
 
 
 def account_field(key: str) -> Callable[[TimelineEvent], Any]:
-    """Returns a resolver for an account in `data`. It returns None once the account is deleted."""
+    """Returns a resolver for the account that `data` holds under `key`. The resolver returns None if the account is
+    deleted.
+    """
 
     def value(event: TimelineEvent) -> Any:
         someone = event.data.get(key)

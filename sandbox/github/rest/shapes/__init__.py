@@ -1,1 +1,1 @@
-"""The objects of the world in the shapes of REST's answers."""
+"""Turns objects of the world into the JSON of REST's answers."""

@@ -22,19 +22,23 @@ def user_shape(call: Call, account: Account) -> dict[str, Any]:
 
 
 def profile_shape(call: Call, account: Account) -> dict[str, Any]:
-    """Returns the account in the shape of a single account's route, with fields that lists leave out."""
+    """Returns the account as the route for a single account shows it. Lists leave out some of its fields."""
     more = {"name": account.name, "company": None, "blog": "", "location": None, "email": None, "hireable": None}
     times = {"created_at": account.created_at, "updated_at": account.updated_at}
     return user_shape(call, account) | more | {"bio": None, "followers": 0, "following": 0} | times
 
 
 def author_shape(call: Call, account: Account | None) -> dict[str, Any]:
-    """Returns the author of an issue, pull request or comment; the account `ghost` if the author was deleted."""
+    """Returns the author of an issue, pull request or comment. If the author's account was deleted, returns the account
+    `ghost`.
+    """
     return user_shape(call, present(account) or call.world.ghost)
 
 
 def reviewer_shape(call: Call, account: Account | None) -> dict[str, Any] | None:
-    """Returns the author of a review; None if the account was deleted."""
+    """Returns the author of a review or review comment, or the actor of an event. Returns None if the account was
+    deleted.
+    """
     shown = present(account)
     return user_shape(call, shown) if shown else None
 

@@ -28,7 +28,7 @@ def issue_comment_shape(call: Call, comment: IssueComment) -> dict[str, Any]:
 
 
 def no_reactions(url: str) -> dict[str, Any]:
-    """Returns the reactions to the object at this address. There are none, because the stand-in has no reactions."""
+    """Returns an empty summary of reactions to the object at `url`, because the stand-in has no reactions."""
     kinds = ("+1", "-1", "laugh", "hooray", "confused", "heart", "rocket", "eyes")
     return {"url": f"{url}/reactions", "total_count": 0} | dict.fromkeys(kinds, 0)
 

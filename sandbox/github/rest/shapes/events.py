@@ -1,4 +1,6 @@
-"""Events, activity and releases in REST's shapes. Events have the fields that GitHub kept in October 2025."""
+"""Events, activity and releases in REST's shapes. Events have only the fields that GitHub has kept since October
+2025.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -106,7 +108,9 @@ def _pull_requests(call: Call, event: Event) -> dict[str, Any]:
 
 
 def _changed(call: Call, event: Event) -> dict[str, Any]:
-    """Returns the label or the assignee that the event is about."""
+    """Returns the label or the assignee that the event added or removed, as a field of the payload. Returns an empty
+    dict for other events.
+    """
     data = event.source.data if isinstance(event.source, TimelineEvent) else {}
     changed = {}
     if event.action in ("labeled", "unlabeled") and "label" in data:
@@ -168,7 +172,9 @@ PAYLOADS: dict[str, Callable[[Call, Event], dict[str, Any]]] = {
 
 
 def _pull(call: Call, pull: PullRequest) -> dict[str, Any]:
-    """Returns the pull request inside an event. It has no title, no state, and does not say whether it was merged."""
+    """Returns the pull request as an event contains it: without title and state, and without a sign of whether it was
+    merged.
+    """
     return {
         "url": f"{repository_url(call, pull.repository)}/pulls/{pull.number}",
         "id": pull.database_id,

@@ -52,7 +52,9 @@ def issue_shape(call: Call, found: Thread) -> dict[str, Any]:
 
 
 def _issue_id(found: Thread) -> int:
-    """Returns the id that the thread has as an issue. For a pull request it differs from the pull request's own id."""
+    """Returns the thread's id in the lists of issues. A pull request has another id there than in the lists of pull
+    requests.
+    """
     if isinstance(found, Issue):
         return found.database_id
     return 100_000_000 + spread(f"issue of {found.database_id}", 1_900_000_000)
@@ -117,7 +119,7 @@ def listed_pull_shape(call: Call, found: PullRequest) -> dict[str, Any]:
 
 
 def requested_shape(call: Call, found: PullRequest) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Returns the reviewers that are requested: the people, and the teams."""
+    """Returns the requested reviewers of a pull request as two lists: people and teams."""
     reviewers = [each.requested_reviewer for each in found.review_requests]
     people = [user_shape(call, each) for each in reviewers if isinstance(each, Account)]
     return people, [team_shape(call, each) for each in reviewers if isinstance(each, Team)]

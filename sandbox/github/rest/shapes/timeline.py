@@ -1,4 +1,4 @@
-"""Events of threads in REST's shapes."""
+"""Events and timeline items of threads in REST's shapes."""
 
 import re
 from typing import Any
@@ -15,7 +15,7 @@ from sandbox.github.world.threads import IssueComment, TimelineEvent
 
 
 def issue_event_shape(call: Call, event: TimelineEvent) -> dict[str, Any]:
-    """Returns an event of an issue or pull request, with the thread in it."""
+    """Returns an event of an issue or pull request. The issue or pull request is in the field `issue`."""
     data, root = event.data, repository_url(call, event.repository)
     oid = data.get("oid")
     shape: dict[str, Any] = {
@@ -51,8 +51,8 @@ def issue_event_shape(call: Call, event: TimelineEvent) -> dict[str, Any]:
 
 
 def timeline_item_shape(call: Call, item: Any) -> dict[str, Any]:
-    """Returns an item in the timeline of one thread. Comments and reviews have their type in `event`. A commit has
-    no id.
+    """Returns an item in the timeline of one thread. The field `event` says what the item is, also for comments,
+    reviews and commits. A commit has no id.
     """
     if isinstance(item, IssueComment):
         return issue_comment_shape(call, item) | {"event": "commented", "actor": author_shape(call, item.account)}
@@ -75,6 +75,6 @@ def timeline_item_shape(call: Call, item: Any) -> dict[str, Any]:
 
 
 def _event_name(typename: str) -> str:
-    """Returns REST's name for the type of an event: `labeled` for `LabeledEvent`."""
+    """Returns the name that REST has for an event's type: `labeled` for `LabeledEvent`."""
     words = re.findall("[A-Z][a-z]*", typename.removesuffix("Event"))
     return "_".join(words).lower().removesuffix("_title")
