@@ -1,8 +1,9 @@
-"""`backfill_absences`: stored children that a whole reading did not show. They are deleted once GitHub confirms that
-they are gone.
+"""`backfill_absences`: stored children that a reading of their whole parent did not show. A child is deleted once
+GitHub confirms that the child is gone. A child that GitHub cannot be asked about is deleted after two readings without
+it.
 
-One reading without a child deletes nothing: GitHub returns blank lists without an error, its counts fall for a
-moment, and two accounts may see different children (docs/decisions/0013-deletions.md).
+One reading without a child deletes nothing. GitHub sometimes returns blank lists without an error, its counts fall for
+a moment, and two accounts may see different children (docs/decisions/0013-deletions.md).
 """
 
 from collections.abc import Mapping, Sequence
@@ -171,8 +172,8 @@ delete from backfill_absences where repository_id = $1 and data_type = $2 and ch
 
 
 class Answered(NamedTuple):
-    """GitHub's answer to a request for an absent child by its id: the child is gone, or it is found. If both are
-    false, GitHub did not answer.
+    """GitHub's answer about one absent child, which was requested by its id. `gone` says that the child does not exist,
+    `found` that it does. If both are False, GitHub did not answer.
     """
 
     child: str
@@ -181,8 +182,8 @@ class Answered(NamedTuple):
 
 
 class Confirmation(NamedTuple):
-    """The answers that GitHub gave to one account. If `account` is empty, GitHub was not asked: the children are gone
-    because two whole readings, far enough apart, did not show them.
+    """The answers about absent children that GitHub gave to one account. `account` is empty if GitHub was not asked.
+    The children then count as gone because two whole readings, far enough apart, did not show them.
     """
 
     account: str
@@ -191,8 +192,9 @@ class Confirmation(NamedTuple):
 
 
 async def record(connection: Connection, repository_id: str, page: Page) -> None:
-    """Records absences: the stored children of each parent that is whole on this page, if the page does not show them.
-    Deletes the absences of children that the page shows.
+    """Records an absence for each stored child that its parent no longer shows. Only parents that this page completes
+    are compared (`whole_threads`, `whole_reviews` and `whole_comments`). Deletes the absences of all threads and
+    children that the page shows.
     """
     if page.kind is None:
         return
@@ -240,8 +242,8 @@ def _shown(page: Page) -> list[str]:
 async def record_threads(
     connection: Connection, sweep: Sweep, node_ids: Sequence[str], account: str, asked_at: datetime
 ) -> None:
-    """Records that GitHub told this account that these threads do not exist. They count as gone once GitHub has told
-    the same to every account that has read the type.
+    """Records that GitHub told `account` that the threads `node_ids` do not exist. A thread is marked as gone once
+    GitHub has told this to every account that has read the data type.
     """
     _, repository_id, data_type = sweep.key
     rows = await connection.fetch(_RECORD_THREADS.format(table=data_type), repository_id, data_type, asked_at, node_ids)
@@ -276,10 +278,11 @@ async def are_any(connection: Connection, sweep: Sweep) -> bool:
 async def to_ask(
     connection: Connection, sweep: Sweep, account: str, many_since: datetime, *, limit: int = 100
 ) -> dict[str, str]:
-    """Returns the absent children that GitHub has not yet reported to this account as gone: child -> node id.
+    """Returns the absent children about which this account has to ask GitHub: child -> node id.
 
-    Each account asks for each child once in a job. A child that went missing together with many others is returned only
-    if that was at or before `many_since`.
+    A child is left out if GitHub has already told this account that the child is gone. An account asks about each child
+    only once in a job. A child that went missing together with many others is returned only if it went missing at or
+    before `many_since`.
     """
     _, repository_id, data_type = sweep.key
     rows = await connection.fetch(_TO_ASK, repository_id, data_type, sweep.job_id, account, many_since, limit)
@@ -289,11 +292,11 @@ async def to_ask(
 async def to_read_again(
     connection: Connection, sweep: Sweep, now: datetime, apart: timedelta, *, limit: int = 100
 ) -> dict[str, tuple[str, int]]:
-    """Returns the absent children whose threads have to be read again: child -> (node id, number) of its thread. These
-    children have no node id, so GitHub cannot be asked about them.
+    """Returns the absent children whose threads have to be read again: child -> (node id, number) of the thread. Only
+    children without a node id are returned, because GitHub cannot be asked about such children.
 
-    A child is returned if it was first missed at least `apart` before `now`, and last missed less than `apart` after
-    that. Children whose threads this job has already queued (`mark_queued`) are left out.
+    A child is returned if it was first missed at least `apart` before `now`, and last missed less than `apart` after it
+    was first missed. Children whose threads this job has already queued (`mark_queued`) are left out.
     """
     _, repository_id, data_type = sweep.key
     rows = await connection.fetch(
@@ -315,10 +318,10 @@ async def threads_of(connection: Connection, sweep: Sweep, children: Sequence[st
 
 
 async def confirm(connection: Connection, sweep: Sweep, confirmation: Confirmation) -> None:
-    """Records GitHub's answers about absent children. Deletes the children that are gone for every account that read
-    them.
+    """Records GitHub's answers about absent children. Deletes each child that is gone for every account that has read
+    the data type. If the confirmation has no account, deletes each child that it calls gone.
 
-    Threads are not deleted. They are marked as gone.
+    A thread is not deleted, but marked as gone.
     """
     job_id, repository_id, data_type = sweep.job_id, sweep.repository.repository_id, sweep.data_type
     account, answers, asked_at = confirmation
@@ -342,7 +345,7 @@ async def confirm(connection: Connection, sweep: Sweep, confirmation: Confirmati
 
 async def mark_queued(connection: Connection, sweep: Sweep, children: Sequence[str]) -> None:
     """Records that this job has queued the threads of these absent children to be read again. `to_read_again` then
-    returns them no more for this job.
+    leaves these children out for this job.
     """
     job_id, repository_id, data_type = sweep.key
     await connection.execute(

@@ -1,5 +1,5 @@
-"""Jobs that an add-on pays for: a purchase creates them, the end of the add-on stops them, and its renewal resumes
-them.
+"""Creates jobs that an add-on pays for, stops them when the add-on ends, and resumes them when the owner has an add-on
+again.
 """
 
 from typing import NamedTuple
@@ -28,8 +28,10 @@ _PAID = """
 async def create_bought(
     connection: Connection, owner: UUID, *, addon_id: UUID, retention_days: int, purchase_key: str
 ) -> tuple[str, ...]:
-    """Creates a job for each active workspace of the owner; returns the jobs' ids. A workspace gets none if a purchase
-    of this add-on has already created a job of at least as many days for it, unless the add-on's end canceled that job.
+    """Creates a job for each active workspace of the owner, and returns the ids of the jobs.
+
+    A workspace gets no job if a purchase of this add-on has already created a job of at least `retention_days` for it.
+    A job that was canceled because the add-on ended does not count.
     """
     rows = await connection.fetch(
         """
@@ -62,8 +64,8 @@ async def create_bought(
 
 
 class WorkspaceRepository(NamedTuple):
-    """A repository in a workspace. The list of all of them is ordered by these two ids, so each also marks a place in
-    it.
+    """A repository in a workspace. It also marks a place in the list of the repositories of all workspaces, because
+    that list is ordered by these two ids.
     """
 
     workspace_id: UUID
@@ -109,13 +111,14 @@ _ADDED = """
 async def create_added(
     connection: Connection, after: WorkspaceRepository | None = None
 ) -> tuple[tuple[str, ...], WorkspaceRepository | None]:
-    """Creates jobs for repositories that an add-on pays for, and that no job covers yet: none reads at least as many
-    days of history as the add-on grants. Returns the ids of the jobs, and the repository after which the next call
-    continues (None if this call reached the end).
+    """Creates jobs for repositories that an add-on pays for and that no job covers yet. A job covers a repository if it
+    reads at least as many days of history as the add-on grants. Returns the ids of the jobs, and the repository after
+    which the next call continues (None if this call reached the end).
 
-    Such repositories came to a workspace, or their workspace came to the buyer, after the purchase. A workspace gets
-    one job for all of them. One call checks the next `CHECKED_AT_ONCE` repositories of all workspaces: those after
-    `after`, or the first ones if it is None.
+    Such a repository was added to a workspace after the purchase, or its workspace came to the buyer after the
+    purchase. A workspace gets one job for all these repositories. One call checks the next `CHECKED_AT_ONCE`
+    repositories of all workspaces. The check begins after the repository `after`, or at the first repository if `after`
+    is None.
     """
     [checked] = await connection.fetch(
         f"""
@@ -162,11 +165,12 @@ async def create_added(
 
 
 async def stop_unpaid(connection: Connection, owner: UUID | None) -> tuple[str, ...]:
-    """Stops open jobs whose add-on is over, or belongs to a former owner of the workspace. Returns their ids.
+    """Stops open jobs whose add-on has ended or belongs to a former owner of the workspace. Returns the ids of the
+    stopped jobs.
 
-    It checks the workspaces of `owner`, an `app_users.id`; None: all workspaces. A job that another add-on of the
-    owner pays for continues under that add-on. A job that waits is canceled at once. A job in progress is marked, and
-    the reconciler tells its workflow to stop.
+    `owner` is the `app_users.id` of the person whose workspaces are checked. If `owner` is None, all workspaces are
+    checked. If another add-on of the owner pays for a job, the job continues under that add-on. A pending job is
+    canceled at once. A job in progress is marked, and the reconciler tells its workflow to stop.
     """
     await connection.execute(
         f"""
@@ -198,11 +202,11 @@ async def stop_unpaid(connection: Connection, owner: UUID | None) -> tuple[str, 
 
 
 async def resume_paid(connection: Connection, owner: UUID | None) -> tuple[str, ...]:
-    """Requests a retry of the jobs that were canceled because their add-on ended, if the workspace's owner has an
-    add-on again, and it grants at least the job's days. Returns the jobs' ids.
+    """Requests a retry of each job that was canceled because its add-on ended. The owner of the workspace must have an
+    add-on again that grants at least the job's days. Returns the ids of the retried jobs.
 
-    Only workspaces of `owner`, an `app_users.id`, are checked; None: all workspaces. The next attempt resumes at the
-    committed cursors.
+    `owner` is the `app_users.id` of the person whose workspaces are checked. If `owner` is None, all workspaces are
+    checked. The next attempt resumes at the committed cursors.
     """
     rows = await connection.fetch(
         f"""

@@ -25,7 +25,7 @@ class Buyer:
 
 @dataclass(frozen=True)
 class AddonRow:
-    """The stored row of an add-on. `metadata` holds its newest event, with Polar's names."""
+    """The stored row of an add-on. `metadata` holds the fields of the add-on's newest event, under Polar's names."""
 
     status: AddonStatus
     product_id: str
@@ -49,8 +49,8 @@ class Addon:
 async def find_buyer(
     connection: Connection, auth_user_ids: Sequence[UUID], *, polar_customer_id: str | None, polar_subscription_id: str
 ) -> Buyer | None:
-    """Returns the buyer: the first of `auth_user_ids` that exists; otherwise the person with this customer id;
-    otherwise the person who has this add-on already.
+    """Returns the buyer, or None if nobody is found. The buyer is the first of `auth_user_ids` that exists. If none of
+    them exists, the buyer is the person with this `polar_customer_id`, or else the person who already has this add-on.
     """
     row = await connection.fetchrow(
         """
@@ -76,7 +76,7 @@ async def find_buyer(
 
 
 async def lock(connection: Connection, buyer: Buyer) -> None:
-    """Locks the buyer's add-ons until the transaction ends. Nobody else can change them meanwhile."""
+    """Locks the buyer's add-ons until the transaction ends, so that no other transaction changes them meanwhile."""
     await connection.execute("select pg_advisory_xact_lock_shared(hashtextextended('subscription_addons', 0))")
     await connection.execute(
         "select pg_advisory_xact_lock(hashtextextended('subscription_addons ' || $1, 0))", str(buyer.auth_user_id)
@@ -84,7 +84,9 @@ async def lock(connection: Connection, buyer: Buyer) -> None:
 
 
 async def lock_all(connection: Connection) -> bool:
-    """Locks all add-ons until the transaction ends. Returns False if another transaction holds a lock on them."""
+    """Locks all add-ons until the transaction ends, and returns True. If another transaction has locked any add-ons,
+    locks nothing and returns False.
+    """
     alone: bool = await connection.fetchval(
         "select pg_try_advisory_xact_lock(hashtextextended('subscription_addons', 0))"
     )
@@ -138,7 +140,7 @@ async def due(connection: Connection, now: datetime) -> dict[str, AddonRow]:
 
 
 async def covers(connection: Connection, workspace_id: UUID, retention_days: int) -> bool:
-    """Returns whether the workspace's owner has an active add-on of at least so many days."""
+    """Returns whether the workspace's owner has an active add-on that grants at least `retention_days`."""
     paid: bool = await connection.fetchval(
         """
         select exists (
@@ -156,9 +158,10 @@ async def covers(connection: Connection, workspace_id: UUID, retention_days: int
 
 
 async def record(connection: Connection, buyer: Buyer, polar_subscription_id: str, addon: AddonRow) -> UUID:
-    """Writes the add-on and returns its id. Each Polar subscription has one row.
+    """Writes the add-on, and returns the id of its row. Each Polar subscription has one row.
 
-    If the buyer's base subscription has an add-on row without a Polar subscription, that row is used.
+    If the Polar subscription has no row yet, the row is used that the buyer's base subscription has without a Polar
+    subscription. If there is no such row either, a row is created.
     """
     addon_id: UUID = await connection.fetchval(
         """
@@ -204,9 +207,10 @@ async def record(connection: Connection, buyer: Buyer, polar_subscription_id: st
 
 
 async def _link(connection: Connection, buyer: Buyer) -> None:
-    """Links the base subscription to one of the buyer's add-ons, because the host's key allows only one.
+    """Links the buyer's base subscription to one of the buyer's add-ons. The host's unique key allows only one linked
+    add-on.
 
-    It is an active add-on if there is one; of several the one with most days; of these the one that was bought first.
+    Active add-ons are preferred to others, then add-ons with more days, then add-ons that were bought earlier.
     """
     if buyer.subscription_id is None:
         return
@@ -267,12 +271,12 @@ OWNED = """
 
 
 async def update_retention(connection: Connection, owner: UUID | None) -> None:
-    """Sets `workspaces.data_retention_days` to what the owner's add-ons grant, for the workspaces of `owner` (an
-    `app_users.id`); None: for all workspaces.
+    """Sets `workspaces.data_retention_days` to the days that the owner's best add-on grants. `owner` is the
+    `app_users.id` of the person whose workspaces are updated. If `owner` is None, all workspaces are updated.
 
-    A workspace never keeps fewer days than it would without an add-on. The value before the add-on is remembered, and
-    restored when the last add-on ends. If somebody sets the column while an add-on is active, the value that they set
-    is restored instead.
+    A workspace never keeps fewer days than it would without an add-on. The value from before the add-on is remembered,
+    and restored when the last add-on ends. If somebody sets the column while an add-on is active, that value is
+    restored instead.
     """
     await connection.execute(
         f"""

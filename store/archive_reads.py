@@ -1,7 +1,7 @@
 """`archive_reads`: readings of GH Archive, each with its next hour, its lease and its counts.
 
-As in `store/sweeps.py`, whoever takes the lease makes the commits of every earlier holder fail. The next hour is
-committed with the rows of the hour before it.
+As in `store/sweeps.py`, an attempt that takes the lease makes the commits of every earlier holder fail. The next hour
+is committed together with the rows of the hour before it.
 """
 
 from collections.abc import Collection, Sequence
@@ -24,7 +24,7 @@ HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The repositories of a workspace that the archive can have events of."""
+    """The repositories of one workspace whose events are to be read from the archive."""
 
     workspace_id: str
     workspace_name: str
@@ -34,9 +34,10 @@ class Scope:
 
 
 async def scope(connection: Connection, workspace: str, repositories: Sequence[str] = ()) -> Scope:
-    """Returns the repositories of a workspace (its id or slug). If `repositories` (full names) are given, only those.
+    """Returns the repositories of a workspace, which is given by its id or slug. `repositories` limits the result to
+    repositories with these full names, unless it is empty.
 
-    Raises `BadInput` for an unknown name, and if no repository has a known GitHub id.
+    Raises `BadInput` if a name is unknown, or if no repository has a known GitHub id.
     """
     rows = await connection.fetch(
         """
@@ -80,7 +81,7 @@ async def ask_for(
     first_hour: datetime,
     last_hour: datetime,
 ) -> str:
-    """Creates a reading of the hours from `first_hour` to `last_hour`, both included; returns its id."""
+    """Creates a reading of the hours from `first_hour` to `last_hour`, both included. Returns the id of the reading."""
     read_id = await connection.fetchval(
         """
         insert into archive_reads (workspace_id, repository_ids, event_types, first_hour, last_hour, next_hour)
@@ -96,7 +97,7 @@ async def ask_for(
 
 
 async def bytes_per_second(connection: Connection) -> float | None:
-    """Returns how fast the latest readings were; None if there were none."""
+    """Returns how fast the latest readings were. Returns None if there were no readings."""
     rate: float | None = await connection.fetchval(
         """
         select sum(bytes_read) / nullif(sum(seconds_read), 0) from (
@@ -112,7 +113,9 @@ async def bytes_per_second(connection: Connection) -> float | None:
 
 @dataclass(slots=True)
 class Read:
-    """A reading, as of its last commit. This process holds its lease."""
+    """A reading, as of its last commit. This process has taken its lease. Another process may have taken the lease
+    since.
+    """
 
     id: str
     token: int
@@ -136,8 +139,8 @@ class Read:
 
 
 async def begin(connection: Connection, read_id: str, pace: Pace) -> ArchivePlan:
-    """Sets a pending reading to in progress; returns its plan. A second call changes nothing. Raises `JobOver` if there
-    is no such reading.
+    """Sets a pending reading to in progress, and returns its plan. A second call changes nothing. Raises `JobOver` if
+    there is no such reading.
     """
     await connection.execute(
         "update archive_reads set status = 'in_progress', started_at = now() where id = $1 and status = 'pending'",
@@ -184,10 +187,10 @@ def _deleted(read_id: str) -> JobOver:
 async def repositories(
     connection: Connection, read: Read, github_ids: Collection[int] | None = None
 ) -> list[RepositoryRef]:
-    """Returns the reading's repositories that still belong to the workspace, with their present names. If `github_ids`
-    is given, only those.
+    """Returns the reading's repositories that still belong to the workspace, with their present names. `github_ids`
+    limits the result to repositories with these GitHub ids.
 
-    Their names are locked until the transaction ends; otherwise events could be stored under a former name.
+    The names are locked until the transaction ends, because events could otherwise be stored under a former name.
     """
     rows = await connection.fetch(
         """
@@ -207,8 +210,8 @@ async def repositories(
 
 
 async def fence(connection: Connection, read: Read) -> None:
-    """Raises `LeaseLostError` if another attempt has taken the lease. It comes first in every transaction that stores
-    something.
+    """Raises `LeaseLostError` if another attempt has taken the lease. Has to be the first call in every transaction
+    that stores something.
     """
     if (
         await connection.fetchval("select lease_token from archive_reads where id = $1 for update", read.id)
@@ -228,11 +231,11 @@ async def commit(
     length: int,
     seconds: float,
 ) -> Read:
-    """Commits the hour at `read.next_hour`, and returns the reading, which continues with the hour after it.
+    """Records the hour at `read.next_hour` as read. Returns the reading, whose next hour is the hour after that.
 
-    `missing`: the archive has no file of the hour. `damaged`: the file is damaged, and only the events before the
-    damage are stored. `malformed` lines were skipped. `stored` counts new events. `length` is in bytes; `seconds` is
-    how long the hour took.
+    `missing` says that the archive has no file of the hour. `damaged` says that only the events before a damage in the
+    file are stored. `malformed` is the number of skipped lines, `stored` the number of new events. `length` is the
+    number of bytes read, `seconds` the time that the hour took.
     """
     [row] = await connection.fetch(
         """
@@ -263,8 +266,8 @@ def _with(read: Read, row: Any) -> Read:
 
 
 async def release(database: Database, read: Read, *, failure: Failure | None = None) -> None:
-    """Gives the lease back; the reading resumes at the last committed hour. A `failure` is recorded. Without one, this
-    attempt is not counted in `attempts`.
+    """Gives the lease back. The reading resumes after the last committed hour. Records `failure` if it is given.
+    Otherwise, this attempt is not counted in `attempts`.
     """
     async with database.transaction() as connection:
         await connection.execute(
@@ -307,8 +310,8 @@ class Silent:
 
 
 async def silent(connection: Connection, quiet: timedelta) -> list[Silent]:
-    """Returns unfinished readings without a sign of life for `quiet`. A sign of life is the request, the beginning, a
-    taken lease, or a committed hour.
+    """Returns unfinished readings that have shown no sign of life for the time `quiet`. A reading shows a sign of life
+    when it is requested, when it begins, when its lease is taken, and when an hour is committed.
     """
     rows = await connection.fetch(
         """

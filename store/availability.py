@@ -1,4 +1,5 @@
-"""`github_availability`: whether a server answers, shared by all workers. Times are from Postgres' clock."""
+"""`github_availability`: whether each server answers. All workers share this knowledge. Times are from Postgres' clock.
+"""
 
 from datetime import datetime
 
@@ -55,7 +56,7 @@ class SharedBreaker:
             return verdict
 
     async def _locked(self, connection: Connection) -> tuple[Breaker, datetime]:
-        """Returns the breaker, whose row is locked until the transaction ends, and the present time."""
+        """Locks the breaker's row until the transaction ends. Returns the breaker and the present time."""
         await connection.execute(
             "insert into github_availability (server) values ($1) on conflict do nothing", self._server
         )

@@ -1,9 +1,9 @@
-"""`github_budgets`: every account's budget, shared by all workers. It is reserved before a request and settled after
-it.
+"""`github_budgets`: the budgets of all accounts, shared by all workers. Points are reserved before a request, and its
+real cost is settled afterwards.
 
 Reserving and settling have transactions of their own, because a request costs its points even if its page is not
-committed. The row of an account is locked only while the budget is read, decided and written. Times are from
-Postgres' clock.
+committed. An account's row is locked only while its budget is read, checked and written. Times are from Postgres'
+clock.
 """
 
 import asyncio
@@ -47,8 +47,8 @@ from github_reservations where account = any($1) group by account
 
 
 class Budgets:
-    """The budgets of all accounts. Backfills may use a share of each. If the `fence` of an `Ask` is a sweep, points are
-    reserved only while that sweep holds its lease.
+    """The budgets of all accounts. Backfills may use a share of each budget. If the `fence` of an `Ask` is a sweep,
+    points are reserved only while that sweep holds its lease.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Budgets:
         ended: Callable[[str, Ask, Told], None] | None = None,
     ) -> None:
         """`share` is the part of each budget that backfills may use, from 0 to 1. `ended` is called after each finished
-        request, with its account.
+        request, with the account, the request (`Ask`) and its end (`Told`).
         """
         self._database = database
         self._ended = ended
@@ -89,8 +89,8 @@ class Budgets:
         """Reserves points of the account that has the largest remaining budget. Waits up to `PATIENCE` if no account
         can be used now.
 
-        Raises `RetryLater` with the moment at which an account can be used, and `LeaseLostError` if the sweep's
-        lease was taken.
+        If the wait would be longer, raises `RetryLater` with the moment at which an account can be used. Raises
+        `LeaseLostError` if the sweep's lease was taken.
         """
         patience = PATIENCE
         while True:
@@ -106,8 +106,8 @@ class Budgets:
             await asyncio.sleep(wait.total_seconds())
 
     async def _try(self, ask: Ask, accounts: Sequence[str]) -> tuple[Reservation | None, timedelta, datetime]:
-        """Tries once to reserve. If no account can be used now, returns None in place of the reservation, how long to
-        wait, and the moment at which the wait ends.
+        """Tries once to reserve. Returns the reservation, the time to wait, and the moment at which the wait ends. The
+        reservation is None if no account can be used now.
         """
         async with self._database.transaction() as connection:
             budgets, now = await _locked(connection, accounts, ask.resource)
@@ -128,7 +128,8 @@ class Budgets:
             return Reservation(number, account, ask), timedelta(0), now
 
     async def settle(self, reservation: Reservation, told: Told) -> None:
-        """Settles a finished request: its cost is counted as spent, and what GitHub said of the account is recorded."""
+        """Settles a finished request: counts its cost as spent, and records what GitHub said of the account's budget.
+        """
         ask = reservation.ask
         async with self._database.transaction() as connection:
             budgets, now = await _locked(connection, [reservation.account], ask.resource)
@@ -136,7 +137,9 @@ class Budgets:
             await self._over(connection, budgets[reservation.account], reservation.account, ask, told, now)
 
     async def hear(self, account: str, told: Told, operation: str) -> None:
-        """Counts the cost of the GraphQL request that looked up a token's account, for which nothing was reserved."""
+        """Counts the cost of the GraphQL request that looked up the account of a token. Nothing was reserved for that
+        request, because its account was not known before.
+        """
         async with self._database.transaction() as connection:
             budgets, now = await _locked(connection, [account], "graphql")
             ask = Ask("graphql", operation, points=told.points or 1)
@@ -183,8 +186,8 @@ DEFAULT_SHARE = 0.8
 
 
 async def readers(connection: Connection, job_id: str, repository_ids: Sequence[str] | None = None) -> frozenset[str]:
-    """Returns the accounts that read a job's repositories. If `repository_ids` is given, only those
-    repositories count.
+    """Returns the accounts that have read a job's repositories, in this job or another one. If `repository_ids` is
+    given, only these repositories count.
     """
     rows = await connection.fetch(
         """
@@ -199,10 +202,11 @@ async def readers(connection: Connection, job_id: str, repository_ids: Sequence[
 
 
 async def windows(connection: Connection, job_id: str, accounts: Collection[str]) -> tuple[list[Window], int]:
-    """Returns what the budgets of a job's accounts have left and when they are reset, and how many other jobs use
-    them.
+    """Returns the windows of the accounts' budgets, and how many other jobs are in progress. Other jobs may spend from
+    the same budgets.
 
-    Budgets with an unknown limit are left out. A budget that was reset since its last answer counts as full.
+    If `accounts` is empty, the windows of all accounts of the last hour are returned. A budget with an unknown limit is
+    left out. A budget that was reset since its last answer counts as full.
     """
     found = []
     for row in await connection.fetch(_BUDGETS, sorted(accounts)):
@@ -221,7 +225,7 @@ async def windows(connection: Connection, job_id: str, accounts: Collection[str]
 async def _locked(
     connection: Connection, accounts: Sequence[str], resource: Resource
 ) -> tuple[dict[str, Budget], datetime]:
-    """Returns the accounts' budgets, locked until the transaction ends, and the present time."""
+    """Locks the accounts' budgets until the transaction ends. Returns the budgets by account, and the present time."""
     query = """
         select account, state from github_budgets
         where account = any($1) and resource = $2 order by account for update
@@ -263,7 +267,9 @@ async def _check(connection: Connection, sweep: Sweep) -> None:
 
 
 async def forget(database: Database, older_than: timedelta) -> int:
-    """Deletes the records of old requests, and expired reservations; returns how many rows were deleted."""
+    """Deletes the records of requests older than `older_than`, and expired reservations. Returns how many rows were
+    deleted.
+    """
     async with database.transaction() as connection:
         gone = await connection.execute("delete from github_requests where at < now() - $1::interval", older_than)
         left = await connection.execute(

@@ -1,4 +1,4 @@
-"""Turns rows into the arrays that `unnest` takes: one for each column."""
+"""Turns rows into arrays for `unnest`, one array for each column."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,5 +12,7 @@ def columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
 
 
 def json_texts(values: Sequence[Any]) -> list[str | None]:
-    """Returns the values as JSON, for columns that the statement casts to jsonb. None stays null."""
+    """Returns the values as JSON texts, for columns that the statement casts to jsonb. None stays None, and becomes
+    SQL's null.
+    """
     return [None if value is None else orjson.dumps(value).decode() for value in values]

@@ -64,12 +64,12 @@ where c.comment_type = 'review_comment' and c.in_reply_to_id is null
 async def write(
     connection: Connection, repository_id: str, asked_at: datetime, rows: Sequence[Comment], since: datetime
 ) -> int:
-    """Writes rows, unless a newer version is stored, and links replies to the comments that they answer.
+    """Writes each row, unless a newer version of the row is stored. Links replies to the comments that they answer.
 
-    Returns how many are new, counting only comments of threads that were updated at or after `since`.
+    Returns how many rows are new. Only comments of threads that were updated at or after `since` are counted.
 
-    Raises `PartOver` (comment_id_collision) if an older key of the host does not allow a conversation comment and a
-    review comment with the same GitHub id. Nothing is overwritten then.
+    Raises `PartOver` (comment_id_collision) if a conversation comment and a review comment have the same GitHub id, and
+    an older unique key of the host forbids that. Nothing is overwritten then.
     """
     if not rows:
         return 0

@@ -1,22 +1,23 @@
-"""`contributors`: everyone who wrote, reviewed, merged or closed. GitHub's id identifies them, never the login.
+"""`contributors`: everyone who wrote, reviewed, merged or closed something. GitHub's id identifies them, never the
+login.
 
-A login is unique in the table, but not on GitHub: a mannequin has the login of a user, and two Copilot accounts share
-one. One account may also have several logins, because REST and GraphQL name some bots differently. These rules keep
+A login is unique in the table, but not on GitHub: a mannequin has the login of a user, and two Copilot accounts share a
+login. One account may also have several logins, because REST and GraphQL name some bots differently. These rules keep
 rows stable and let no write fail:
 
 - REST adds people but changes nobody, because its names and avatar addresses differ from GraphQL's.
 
-- Avatar, profile and bot flag of a row come from an answer that showed the account with the login in the row.
+- The avatar, profile and bot flag of a row come from an answer that showed the account with the row's login.
 
-- The first answer that shows an account with a new login decides whether the account gets that login. A login that an
-account lost or did not get is refused to it for a week (`DECIDED_FOR`). So a real change is made at once, and two
-logins in use at the same time do not alternate.
+- The first answer that shows an account with a new login decides whether the account gets that login. If the account
+does not get the login, or loses it later, it cannot get the same login for a week (`DECIDED_FOR`). So a real change is
+stored at once, and two logins that one account uses at the same time do not alternate.
 
-- The owner of a login (a user, an organization, or a bot by its GraphQL name) takes the login from any other account.
-But if the other account owns the login, too, and the same page shows it with the login, the other one keeps it. An
-account that is not the owner gets a login only if nobody has it.
+- The owner of a login is a user, an organization, or a bot under its GraphQL name. The owner takes the login from any
+other account. The other account keeps the login only if it owns the login, too, and the same page shows it with the
+login. An account that does not own a login gets the login only if no other account has it.
 
-- An account without a login gets the name `renamed-{id}`.
+- An account that has no login in the table is named `renamed-{id}`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -103,10 +104,11 @@ class _Known(NamedTuple):
 
 
 async def write(database: Database, contributors: Iterable[Contributor], seen_at: datetime) -> None:
-    """Adds and corrects people, in transactions of its own, before the page that names them is stored.
+    """Adds people, and corrects stored people, in transactions of its own. Has to be called before the page that names
+    the people is stored.
 
-    `seen_at` is when GitHub answered. A login that another account holds is taken from it only for the login's owner.
-    Raises `RetryNow` if somebody else adds the same people at the same moment.
+    `seen_at` is the moment of GitHub's answer. Only the owner of a login takes the login from another account. Raises
+    `RetryNow` if another process adds the same people at the same moment.
     """
     people = sorted(contributors)
     if not people:
@@ -151,8 +153,8 @@ async def _held(connection: Connection, usernames: Iterable[str]) -> dict[str, i
 
 
 def _is_news(person: Contributor, known: _Known | None, seen_at: datetime) -> bool:
-    """Returns whether an answer's view of a person may have to be written. `known` is the person's stored row, None if
-    there is none.
+    """Returns whether an answer's data about a person may have to be written. `known` is the person's stored row; it is
+    None if the person is not stored.
     """
     if known is None:
         return True
@@ -170,8 +172,8 @@ def _takes(
     held: Mapping[str, int],
     keepers: set[str],
 ) -> set[int]:
-    """Returns the ids of the people who get the login that an answer shows them with; at most one person for each
-    login.
+    """Returns the GitHub ids of the people who get the login that an answer shows for them. Each login goes to one
+    person at most.
     """
     takers: dict[str, Contributor] = {}
     for each in changed:
@@ -222,8 +224,8 @@ async def _correct(
 
 
 async def _take(database: Database, person: Contributor, seen_at: datetime) -> None:
-    """Gives a person the login that an answer showed, in several transactions. If the process dies between two of
-    them, the next call continues.
+    """Gives a person the login that an answer showed, in several transactions. If the process dies between two
+    transactions, the next call continues.
     """
     for _ in range(_MOST_STEPS):
         async with database.transaction() as connection:

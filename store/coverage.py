@@ -1,4 +1,6 @@
-"""`backfill_coverage`: what was swept of a repository's type, and as of when, so that no job pays for it again."""
+"""`backfill_coverage`: the time range of each data type of a repository that is stored whole, and as of when. Later
+jobs do not fetch that range again.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -21,9 +23,10 @@ BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """A time range of a type: everything that changed in [`low`, `as_of`] is stored as it was at `as_of`.
+    """The covered time range of a data type. Everything that changed in [`low`, `as_of`] is stored as it was at
+    `as_of`.
 
-    To fetch what is older than `low`, or has changed after `as_of`, a reader resumes from `position`.
+    A reader resumes from `position` to fetch things that are older than `low` or have changed after `as_of`.
     """
 
     low: datetime
@@ -34,10 +37,11 @@ class Coverage:
 
 
 async def read(connection: Connection, sweep: Sweep) -> Coverage | None:
-    """Returns the coverage of the sweep's type; None if there is none of the present `PLAN_VERSION`, or if the job
-    fetches everything again.
+    """Returns the coverage of the sweep's data type. Returns None if there is no coverage of the present
+    `PLAN_VERSION`, or if the job fetches everything again.
 
-    If fewer rows are stored than the coverage counted, somebody deleted some: deletes the coverage and returns None.
+    If fewer rows are stored than the coverage counted, somebody has deleted rows. The coverage is then deleted, too,
+    and None is returned.
     """
     row = await connection.fetchrow(
         """
@@ -68,9 +72,9 @@ async def read(connection: Connection, sweep: Sweep) -> Coverage | None:
 async def write(connection: Connection, sweep: Sweep, coverage: Coverage, left_out: Collection[str] = ()) -> None:
     """Writes the coverage of a complete sweep, in the transaction that completes the sweep.
 
-    `left_out` is what was not fetched because the server's schema lacks it. The stored coverage is kept in place of the
-    new one if it has the same `PLAN_VERSION`, goes further back, and left out nothing that this sweep fetched: a longer
-    retention has paid for it.
+    `left_out` names what was not fetched because the server's schema lacks it. The stored coverage is kept in place of
+    the new one if it has the same `PLAN_VERSION`, goes further back, and left out nothing that this sweep fetched. It
+    is kept because a job with a longer retention has paid for it.
     """
     await connection.execute(
         """
@@ -98,7 +102,7 @@ async def write(connection: Connection, sweep: Sweep, coverage: Coverage, left_o
 
 
 def _finite(moment: datetime) -> datetime:
-    """Returns the moment; `BEGINNING` for -infinity, which asyncpg reads as the smallest datetime without a
-    time zone.
+    """Returns the moment, or `BEGINNING` if the moment is Postgres' -infinity. asyncpg reads -infinity as a datetime
+    without a time zone.
     """
     return moment if moment.tzinfo else BEGINNING

@@ -1,4 +1,4 @@
-"""The connection pool. Every statement runs inside a transaction of it."""
+"""The connection pool, and the transactions in which all statements run."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -50,11 +50,11 @@ async def _prepare(connection: asyncpg.Connection) -> None:
 
 
 async def _nothing_to_reset(connection: asyncpg.Connection) -> None:
-    """Replaces asyncpg's `reset all` after each transaction, which costs a round trip. Our transactions leave nothing
-    to reset in a session.
+    """Does nothing. It replaces asyncpg's reset of the session after each transaction, because that reset costs a round
+    trip and our transactions leave nothing to reset.
 
-    Behind a transaction pooler, `reset all` would reset somebody else's connection. The pool itself rolls back open
-    transactions.
+    Behind a transaction pooler, asyncpg's reset would change the session of another client. The pool itself rolls back
+    open transactions.
     """
 
 
@@ -72,7 +72,7 @@ class Database:
 
     @property
     def address(self) -> str:
-        """The host and the database's name, for error messages. The password is not in it."""
+        """The host and the name of the database, without the password, for error messages."""
         return show_postgres(self._url)
 
     async def __aenter__(self) -> "Database":
@@ -111,9 +111,10 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """Yields a connection inside a transaction, which is committed at the end, and rolled back on any error.
+        """Yields a connection inside a transaction. The transaction is committed at the end, and rolled back on any
+        error.
 
-        Raises `RetryNow` for passing errors; other errors of Postgres are raised as they are.
+        Raises `RetryNow` for passing errors. Other errors of Postgres are raised unchanged.
         """
         if self._pool is None:
             raise RuntimeError("the database is not open: use `async with Database(...)`")

@@ -47,8 +47,8 @@ delete from discussion_comments c using doomed d where c.id = d.id
 async def delete_children(
     connection: Connection, data_type: DataType, children: Sequence[str], asked_at: datetime
 ) -> None:
-    """Deletes `children`, each given as in `backfill_absences`, as `kind:id`. A `thread:id` is not deleted, but marked
-    as gone since `asked_at`.
+    """Deletes the stored `children`. Each child is given as `kind:id`, as in `backfill_absences`. A thread
+    (`thread:id`) is not deleted, but marked as gone since `asked_at`.
     """
     by_kind: dict[str, list[str]] = defaultdict(list)
     for child in children:

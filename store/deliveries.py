@@ -15,7 +15,7 @@ ERROR_LENGTH = 1_000
 
 @dataclass(frozen=True)
 class Delivery:
-    """A delivery that is due. `text` is the JSON that arrived; `attempts` is how often it was tried before."""
+    """A stored delivery. `text` is the JSON that arrived. `attempts` is how often the delivery was tried so far."""
 
     webhook_id: str
     type: str
@@ -25,8 +25,8 @@ class Delivery:
 
     @property
     def payload(self) -> object:
-        """The delivery's JSON. Raises `ValueError` if Python cannot read JSON that Postgres accepted, such as a number
-        of 5,000 digits.
+        """The delivery's content, parsed from its JSON. Raises `ValueError` if Python cannot read JSON that Postgres
+        accepted, such as a number of 5,000 digits.
         """
         payload: object = json.loads(self.text)
         if isinstance(payload, str):
@@ -60,15 +60,16 @@ async def unprocessed(connection: Connection, *, limit: int) -> list[Unprocessed
 
 
 async def ready(connection: Connection) -> None:
-    """Raises if deliveries cannot be stored, because Postgres does not answer or lacks our tables."""
+    """Raises an error of asyncpg if deliveries cannot be stored, because Postgres does not answer or lacks our tables.
+    """
     await connection.execute("select from webhook_deliveries limit 0")
 
 
 async def keep(connection: Connection, *, webhook_id: str, event_type: str, text: str) -> bool:
-    r"""Stores a delivery; `text` has to be valid JSON. Returns False if it is stored already.
+    r"""Stores a delivery. `text` has to be valid JSON. Returns False if the delivery is stored already.
 
-    JSON that jsonb refuses (`\u0000`, an unpaired surrogate, a number that is too large for numeric) is stored as a
-    JSON string of the whole text.
+    Some JSON is refused by jsonb: `\u0000`, an unpaired surrogate, and a number that is too large for numeric. A text
+    with such JSON is stored whole, as one JSON string.
     """
     try:
         async with connection.transaction():
@@ -90,8 +91,8 @@ async def _insert(connection: Connection, payload: str, *values: str) -> bool:
 
 
 async def take(connection: Connection) -> Delivery | None:
-    """Returns the oldest delivery that is due, and locks it until the transaction ends. Deliveries that another process
-    has locked are skipped. None if there is none.
+    """Returns the oldest delivery that is due, and locks it until the transaction ends. Skips deliveries that another
+    process has locked. Returns None if no delivery is due.
     """
     row = await connection.fetchrow(
         """
@@ -121,7 +122,7 @@ async def finished_of(connection: Connection, polar_subscription_id: str) -> lis
 
 
 async def kept(connection: Connection, webhook_ids: Sequence[str]) -> frozenset[str]:
-    """Returns those of `webhook_ids` that are stored, whether they are finished or not."""
+    """Returns the ids among `webhook_ids` whose deliveries are stored, finished or not."""
     rows = await connection.fetch(
         "select webhook_id from webhook_deliveries where webhook_id = any($1::text[])", list(webhook_ids)
     )
@@ -129,7 +130,9 @@ async def kept(connection: Connection, webhook_ids: Sequence[str]) -> frozenset[
 
 
 async def forget(connection: Connection, age: timedelta) -> tuple[int, list[Unprocessed]]:
-    """Deletes deliveries older than `age`. Returns how many of them were finished, and the unfinished ones."""
+    """Deletes deliveries older than `age`. Returns how many of the deleted deliveries were finished, and the deleted
+    deliveries that were not finished.
+    """
     rows = await connection.fetch(
         """
         delete from webhook_deliveries where received_at < now() - $1::interval

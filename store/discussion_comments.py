@@ -51,9 +51,9 @@ select count(*) from written w join discussions d on d.id = w.discussion_id wher
 
 
 async def write(connection: Connection, asked_at: datetime, rows: Sequence[DiscussionComment], since: datetime) -> int:
-    """Writes rows, unless a newer version is stored; comments before their replies.
+    """Writes each row, unless a newer version of the row is stored. Comments are written before their replies.
 
-    Returns how many are new, counting only comments of discussions that were updated at or after `since`.
+    Returns how many rows are new. Only comments of discussions that were updated at or after `since` are counted.
     """
     if not rows:
         return 0
@@ -66,7 +66,9 @@ async def write(connection: Connection, asked_at: datetime, rows: Sequence[Discu
 
 
 async def count_replies(connection: Connection, asked_at: datetime, counts: Mapping[int, int]) -> None:
-    """Corrects how many replies comments have. `counts` maps a comment's GitHub id to GitHub's present number."""
+    """Corrects the stored numbers of replies to comments. `counts` maps a comment's GitHub id to the number that GitHub
+    shows.
+    """
     if counts:
         await connection.execute(
             """

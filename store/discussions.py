@@ -64,9 +64,9 @@ select count(*) filter (where inserted and updated_at >= $24) from written
 async def write(
     connection: Connection, repository_id: str, asked_at: datetime, rows: Sequence[Discussion], since: datetime
 ) -> int:
-    """Writes rows, unless a newer version is stored.
+    """Writes each row, unless a newer version of the row is stored.
 
-    Returns how many are new, counting only discussions that were updated at or after `since`.
+    Returns how many rows are new. Only discussions that were updated at or after `since` are counted.
     """
     if not rows:
         return 0
@@ -78,8 +78,8 @@ async def write(
 
 
 async def count_comments(connection: Connection, asked_at: datetime, counts: Mapping[int, int]) -> None:
-    """Corrects how many comments discussions have. `counts` maps a discussion's GitHub id to GitHub's present
-    number.
+    """Corrects the stored numbers of comments on discussions. `counts` maps a discussion's GitHub id to the number that
+    GitHub shows.
     """
     if counts:
         await connection.execute(
