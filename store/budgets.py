@@ -128,8 +128,7 @@ class Budgets:
             return Reservation(number, account, ask), timedelta(0), now
 
     async def settle(self, reservation: Reservation, told: Told) -> None:
-        """Settles a finished request: counts its cost as spent, and records what GitHub said of the account's budget.
-        """
+        """Settles a finished request: counts its cost as spent, and records what GitHub said of the budget."""
         ask = reservation.ask
         async with self._database.transaction() as connection:
             budgets, now = await _locked(connection, [reservation.account], ask.resource)

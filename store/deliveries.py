@@ -60,8 +60,7 @@ async def unprocessed(connection: Connection, *, limit: int) -> list[Unprocessed
 
 
 async def ready(connection: Connection) -> None:
-    """Raises an error of asyncpg if deliveries cannot be stored, because Postgres does not answer or lacks our tables.
-    """
+    """Raises an error of asyncpg if deliveries cannot be stored: Postgres does not answer, or lacks our tables."""
     await connection.execute("select from webhook_deliveries limit 0")
 
 
