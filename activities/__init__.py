@@ -1,3 +1,3 @@
 """Activities do everything that workflows need done outside Temporal. They reach GitHub through `github/` and Postgres
-through `store/`, and decide nothing about a job.
+through `store/`. Activities decide nothing about a job.
 """

@@ -1,8 +1,8 @@
 """Reads GH Archive hour by hour, in slices.
 
-Each hour is one file, which is downloaded as a whole and then stored in one transaction. The transaction first
-checks the lease (the fence), and also records which hour comes next. After a kill, reading resumes at the first hour
-that was not committed.
+Each hour is one file. It is downloaded as a whole and then stored in one transaction. The transaction first checks the
+lease (the fence), and also records which hour comes next. After a kill, reading resumes at the first hour that was not
+committed.
 """
 
 import asyncio
@@ -44,8 +44,8 @@ log = structlog.get_logger(__name__)
 
 
 class ArchiveActivities:
-    """The activities that read GH Archive. They share the worker's connections, its pace, and the search attributes of
-    its namespace.
+    """The activities that read GH Archive. `pace` limits their slices. `search_attributes` are the names of the search
+    attributes that the Temporal namespace has.
 
     `archive` is None if `GH_ARCHIVE_URL` is not set.
     """
@@ -60,7 +60,7 @@ class ArchiveActivities:
 
     @activity.defn(name="begin_archive")
     async def begin_archive(self, read: ArchiveRead) -> ArchivePlan:
-        """Sets the reading to in progress and returns its plan."""
+        """Marks the reading as in progress and returns its plan."""
         try:
             async with self._database.transaction() as connection:
                 plan = await archive_reads.begin(connection, read.read_id, self._pace)
@@ -70,8 +70,8 @@ class ArchiveActivities:
 
     @activity.defn(name="read_archive")
     async def read_archive(self, slice_: ArchiveSlice) -> ArchiveProgress:
-        """Reads further hours, until `pace.slice_seconds` have passed, `pace.slice_pages` hours are read, or the last
-        hour is read.
+        """Reads further hours. Stops when `pace.slice_seconds` have passed, `pace.slice_pages` hours are read, or the
+        last hour is read.
 
         Raises a retryable ApplicationError for passing errors. When the worker stops, the slice ends after the current
         hour. When the activity is canceled or paused, the current hour is dropped, unless it is already being stored.
@@ -96,7 +96,7 @@ class ArchiveActivities:
 
     @activity.defn(name="end_archive")
     async def end_archive(self, ending: EndArchive) -> None:
-        """Ends the reading early, as failed or canceled."""
+        """Ends the reading early, with the status `failed` or `canceled`."""
         try:
             async with self._database.transaction() as connection:
                 await archive_reads.end(connection, ending.read_id, ending.status, ending.failure)
@@ -129,7 +129,7 @@ class _Slice:
 
     async def run(self) -> ArchiveProgress:
         """Runs the slice to its end and returns the result. Passing errors (`RetryNow`) and bugs are recorded and
-        raised; every other error becomes a result.
+        raised. A lost lease is raised without a record. All other errors become a result.
         """
         if self._read.status not in ("pending", "in_progress"):
             return self._ended()
@@ -177,8 +177,9 @@ class _Slice:
             heartbeat.cancel()
 
     async def _download(self, archive: Archive) -> Hour | None:
-        """Downloads the next hour; returns None if the archive has no file for it. Raises `GivenUpError` if the
-        activity is canceled meanwhile.
+        """Downloads the next hour. Returns None if the archive has no file for that hour. Raises `GivenUpError` if the
+        activity is canceled or paused meanwhile, and `PartOver` if no repository of the reading belongs to the
+        workspace any more.
         """
         async with self._database.transaction() as connection:
             known = await archive_reads.repositories(connection, self._read)
@@ -195,8 +196,10 @@ class _Slice:
         self._moved_at = monotonic()
 
     def _is_damaged_in_archive(self, damage: Damaged) -> bool:
-        """Returns whether the archive's own file is damaged, and not only this download: `DAMAGED_ATTEMPTS` attempts
-        met the same damage. False if no file was ever read from this address: it may not be the archive's address.
+        """Returns whether the archive's own file is damaged, and not only this download. That is assumed after
+        `DAMAGED_ATTEMPTS` attempts with the same damage.
+
+        Returns False if this reading has not read any file yet, because `GH_ARCHIVE_URL` may then be a wrong address.
         """
         last = self._read.error
         same = last is not None and last.message == damage.message
@@ -204,7 +207,8 @@ class _Slice:
 
     async def _commit(self, hour: Hour | None, started: float, damage: Damaged | None) -> None:
         """Stores the hour's rows and moves to the next hour, in one transaction. `hour` is None if the archive has no
-        file for it. If the file is damaged, `damage` is that error, and `hour` has only the events before the damage.
+        file for that hour. If the file is damaged, `damage` is the error, and `hour` has only the events before the
+        damage.
         """
         read, name = self._read, name_of(self._read.next_hour)
         events = hour.events if hour is not None else {}
@@ -236,7 +240,9 @@ class _Slice:
 
     @property
     def heartbeat(self) -> dict[str, Any]:
-        """The details of a heartbeat: the next hour, its downloaded bytes, and the number of stored events."""
+        """The details of a heartbeat: the next hour, the bytes of that hour that are downloaded, and the number of
+        stored events.
+        """
         return {
             "next_hour": self._read.next_hour.isoformat(),
             "downloaded": self._downloaded,

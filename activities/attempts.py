@@ -1,5 +1,5 @@
-"""Rules for the attempts of long activities: how many there are, how long the pause between two of them is, and when an
-activity that hangs counts as failed.
+"""Rules for the attempts of long activities: how many attempts there are, how long to pause between two of them, and
+when an activity that hangs counts as failed.
 """
 
 import asyncio
@@ -31,8 +31,8 @@ log = structlog.get_logger(__name__)
 
 
 def pause(attempts: int) -> timedelta:
-    """Returns the pause before the next attempt, after `attempts` attempts that committed nothing. It doubles with
-    each attempt.
+    """Returns the pause before the next attempt, after `attempts` attempts in a row that committed nothing. The pause
+    doubles with each attempt, up to `LONGEST_PAUSE`.
 
     Temporal's own count of attempts is not used, because it also grows with each deploy and each kill.
     """
@@ -63,10 +63,12 @@ async def send_heartbeats(details: Callable[[], Any], moved_at: Callable[[], flo
 
 
 async def is_paused(heartbeat: Any) -> bool:
-    """Returns whether somebody paused this activity in Temporal. To find out, it sends a heartbeat with the details
-    `heartbeat`: only the answer to a heartbeat tells.
+    """Returns whether somebody paused this activity in Temporal. To find out, sends a heartbeat with the details
+    `heartbeat`, because Temporal reports a pause only in the answer to a heartbeat. Returns False if Temporal does not
+    answer.
 
-    The SDK itself sends heartbeats only every few seconds, and a slice could end between two of them.
+    The SDK's own heartbeats are not enough: the SDK sends one only every few seconds, so a slice can end between two of
+    them.
     """
     handle = activity.client().get_async_activity_handle(task_token=activity.info().task_token)
     try:
@@ -81,7 +83,7 @@ async def is_paused(heartbeat: Any) -> bool:
 
 def paused() -> Exception:
     """Returns the exception that ends a paused attempt. Temporal starts the next attempt once somebody unpauses the
-    activity; the paused attempt does not count against `MOST_ATTEMPTS`.
+    activity. The paused attempt does not count against `MOST_ATTEMPTS`.
     """
     return as_application_error(
         RetryNow(
@@ -93,7 +95,7 @@ def paused() -> Exception:
 
 
 class GoesOn(Protocol):
-    """The part of a slice's result that `stopping_at_a_boundary` reads."""
+    """The result of a slice, as far as `stopping_at_a_boundary` uses the result."""
 
     @property
     def goes_on(self) -> bool:
@@ -113,12 +115,15 @@ async def stopping_at_a_boundary(
     out_of_time: asyncio.Event | None = None,
     shutdown_seconds: float | None = None,
 ) -> ResultT:
-    """Runs a slice and returns its result. Once the worker shuts down, or the activity is canceled or paused, sets
-    `stop`: the slice then ends at its next boundary (a page, or an hour), so that everything paid for is committed.
+    """Runs a slice and returns its result. Sets `stop` once the worker shuts down, or once the activity is canceled or
+    paused. The slice then ends at its next boundary (a page, or an hour), so that everything paid for is committed.
 
-    Sets `canceled` if the activity is canceled or paused, and `canceled` and `out_of_time` once the worker's
-    `SHUTDOWN_SECONDS` are over: with `shutdown_seconds` also if the activity was canceled or paused before. Raises the
-    exception of `paused` if the activity was paused and work is left.
+    Sets `canceled` once the activity is canceled or paused. Sets `canceled` and `out_of_time` once the worker's
+    `SHUTDOWN_SECONDS` are over. Temporal cancels an attempt only once: if the activity was canceled or paused before,
+    `out_of_time` is set only if `shutdown_seconds` is given.
+
+    Raises `CancelledError` after a cancel or a shutdown. Raises the exception of `paused` if the activity was paused
+    and work is left.
     """
     work = asyncio.create_task(slice_)
     shutdown = asyncio.create_task(_stop_with_worker(stop, out_of_time, shutdown_seconds))
@@ -145,7 +150,9 @@ async def stopping_at_a_boundary(
 
 
 class GivenUpError(Exception):
-    """Raised when waiting for a result is given up: the time for it is over, or nobody needs it any more."""
+    """Raised by `unless` when its event is set before the work has a result: time is over, or nobody needs the result
+    any more.
+    """
 
 
 async def unless(event: asyncio.Event, work: Coroutine[Any, Any, WorkT]) -> WorkT:

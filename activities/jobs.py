@@ -1,4 +1,4 @@
-"""Activities that begin and end a job, list its repositories, and record the state of each."""
+"""Activities that begin and end a job, list its repositories, and record the state of each repository."""
 
 import asyncio
 from collections.abc import Collection
@@ -41,8 +41,8 @@ INSPECTED = timedelta(hours=1)
 
 
 class JobActivities:
-    """The activities of jobs. `search_attributes` are those that the Temporal namespace has; `embeds`: the worker has
-    an OpenAI key.
+    """The activities of jobs. `search_attributes` are the names of the search attributes that the Temporal namespace
+    has. `embeds` says whether the worker has an OpenAI key.
     """
 
     def __init__(
@@ -56,7 +56,9 @@ class JobActivities:
 
     @activity.defn(name="begin_job")
     async def begin_job(self, job: BeginJob) -> JobPlan:
-        """Starts the job: writes down which repositories it reads, and notifies the workspace's owner."""
+        """Starts the job and returns its plan. Records which repositories the job reads, and notifies the workspace's
+        owner.
+        """
         try:
             async with self._database.transaction() as connection:
                 plan = await job_start.begin(connection, job.job_id, self._pace)
@@ -77,14 +79,18 @@ class JobActivities:
 
     @activity.defn(name="survey_repositories")
     async def survey_repositories(self, those: SurveyRepositories) -> int:
-        """Surveys these repositories before their sweeps; returns how many of them GitHub answered. Kept for workflows
-        that an earlier release began; others call `survey_page`.
+        """Surveys these repositories before their sweeps begin. Returns the number of repositories that GitHub answered
+        for.
+
+        Only workflows that an earlier release began call this activity. All others call `survey_page`.
         """
         return (await self._surveyed(those)).number
 
     @activity.defn(name="survey_page")
     async def survey_page(self, those: SurveyRepositories) -> list[str]:
-        """Surveys these repositories before their sweeps; returns the ids of those with a long history."""
+        """Surveys these repositories before their sweeps begin. Returns the ids of the repositories with a long
+        history.
+        """
         return (await self._surveyed(those)).long
 
     async def _surveyed(self, those: SurveyRepositories) -> surveys.Surveyed:
@@ -103,7 +109,7 @@ class JobActivities:
 
     @activity.defn(name="repositories_that_may_go_on")
     async def repositories_that_may_go_on(self, those: WaitingRepositories) -> list[str]:
-        """Returns those of these repositories that no longer have to wait for another job."""
+        """Returns the ids of those of these repositories in which a data type no longer has to wait for another job."""
         try:
             async with self._database.transaction() as connection:
                 return await waiting.may_go_on(connection, those.job_id, those.repository_ids)
@@ -112,12 +118,12 @@ class JobActivities:
 
     @activity.defn(name="inspect_repository")
     async def inspect_repository(self, backfill: RepositoryBackfill) -> RepositoryScope:
-        """Looks the repository up at GitHub. Returns its current name and the types that are still to do; if a rate
-        limit forbids the request, also when the limit ends. Raises an ApplicationError if GitHub does not show the
-        repository.
+        """Looks the repository up at GitHub. Returns its current name and the types that are still to do. If a rate
+        limit forbids the request, the result also says when the limit ends. Records types that cannot be read as
+        skipped.
 
-        A historical leg uses the result of the recent leg, unless that is older than `INSPECTED`: the repository may
-        have been renamed since.
+        A historical leg sends no request if the job stored data of the repository within `INSPECTED`. After a longer
+        time the repository may have been renamed. Raises an ApplicationError if GitHub does not show the repository.
         """
         ref = backfill.repository
         try:
@@ -150,7 +156,9 @@ class JobActivities:
             raise as_application_error(error, failure=as_failure(error, repository=ref.full_name)) from error
 
     async def _facts(self, backfill: RepositoryBackfill) -> Facts:
-        """Returns the repository as GitHub shows it: from a recent survey if there is one, else by a request."""
+        """Returns the repository as GitHub shows it. Uses the job's recent survey if there is one, and sends a request
+        otherwise.
+        """
         ref = backfill.repository
         async with self._database.transaction() as connection:
             survey = await surveys.read(connection, backfill.job_id, ref)
@@ -176,8 +184,8 @@ class JobActivities:
         )
 
     def _inapplicable(self, facts: Facts) -> dict[DataType, Failure]:
-        """Returns the data types that the repository cannot have, with the reason. For example, discussions may be
-        switched off.
+        """Returns the data types that cannot be read of the repository, each with the reason. For example, discussions
+        are switched off, or the worker has no OpenAI key for embeddings.
         """
         switched: dict[DataType, bool] = {"issues": facts.has_issues, "discussions": facts.has_discussions}
         inapplicable = {
@@ -196,7 +204,7 @@ class JobActivities:
 
     @activity.defn(name="record_repository")
     async def record_repository(self, change: RepositoryTransition) -> None:
-        """Records in Postgres the new state of a repository, which its workflow decided."""
+        """Records in Postgres the new state of a repository. The repository's workflow has decided on this state."""
         try:
             async with self._database.transaction() as connection:
                 await transitions.record(connection, change)
@@ -209,10 +217,11 @@ class JobActivities:
 
     @activity.defn(name="carry_out_signal")
     async def carry_out_signal(self, request: SignalRequest) -> JobStanding | None:
-        """Writes what a signal or an update requests into the job's row. Returns the job's state; None if the workspace
-        has no such job.
+        """Writes the request of a signal or an update into the job's row. Returns the job's state. Returns None if the
+        workspace does not have the job.
 
-        If the request cannot be carried out, nothing changes: a signal is logged, an update raises an ApplicationError.
+        If the request cannot be carried out, the job's row does not change. For a signal, the reason is then logged.
+        For an update, an ApplicationError is raised.
         """
         try:
             async with self._database.transaction() as connection:
@@ -222,8 +231,8 @@ class JobActivities:
 
     @activity.defn(name="free_places")
     async def free_places(self, job: FreePlaces) -> None:
-        """Frees the places of a paused job once none of its activities runs, so that other jobs need not wait for them.
-        Nothing changes if the job was resumed meanwhile.
+        """Frees the places of a paused job, so that other jobs need not wait for its sweeps. The workflow calls this
+        activity once no other activity of the job runs. Nothing changes if the job was resumed meanwhile.
         """
         try:
             async with self._database.transaction() as connection:

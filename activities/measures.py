@@ -1,7 +1,7 @@
 """A worker's Prometheus counters, which use the meter of Temporal's SDK. Without `METRICS_PORT` nothing is counted.
 
-docs/metrics.md lists the names. Labels have few values, so no label is a repository or a job; Postgres answers
-questions about those.
+docs/metrics.md lists the names. No label is a repository or a job, because labels should have few values. Postgres has
+the numbers of each repository and job.
 """
 
 from collections.abc import Mapping
@@ -22,22 +22,21 @@ def page_committed(data_type: str, new_rows: Mapping[str, int]) -> None:
 
 
 def slice_failed(data_type: str, error_class: str, code: str) -> None:
-    """Counts a slice that ended with an error of the taxonomy, or with a bug."""
+    """Counts a slice that ended with a rate limit, a failure or a bug."""
     counter = activity.metric_meter().create_counter("backfill_errors", "Ends of slices by an error")
     counter.add(1, {"data_type": data_type, "class": error_class, "code": code})
 
 
 def texts_embedded(texts: int, tokens: int) -> None:
-    """Counts embedded texts, and the tokens that were paid for. The tokens are counted here, not by OpenAI."""
+    """Counts embedded texts and the tokens that were paid for. `tokens` is our own count, not OpenAI's."""
     meter = activity.metric_meter()
     meter.create_counter("backfill_embedded_texts", "Texts embedded").add(texts)
     meter.create_counter("backfill_embedded_tokens", "Tokens paid for").add(tokens)
 
 
 def request_ended(account: str, ask: Ask, told: Told) -> None:
-    """Counts a request to GitHub that has ended. `ask` says what was requested and what it was expected to cost; `told`
-    says how it ended and what GitHub charged. Requests that a worker sends at its start, outside any activity, are not
-    counted.
+    """Counts a request to GitHub that has ended. `ask` has the operation and its expected cost. `told` has the outcome
+    and the cost that GitHub charged. Requests outside an activity, such as those at a worker's start, are not counted.
     """
     if not activity.in_activity():
         return

@@ -1,7 +1,8 @@
 """The base of the positions of all readers.
 
-A position is a frozen dataclass. It is committed with the rows of its page and repeated in the heartbeat. Each step
-of a sweep is a method that returns the next position by `dataclasses.replace`; mypy checks its fields.
+A position is a frozen dataclass. Each position is committed with the rows of its page and repeated in the heartbeat.
+Each step of a sweep is a method that returns the next position by `dataclasses.replace`. mypy checks the names and
+types of the replaced fields.
 """
 
 from collections.abc import Mapping
@@ -35,19 +36,20 @@ class Position:
 
     @classmethod
     def read(cls, committed: Mapping[str, Any]) -> Self:
-        """Returns the position in `committed`, the JSON of a sweep's row, which another release may have written.
+        """Returns the position that `committed` holds, the JSON of a sweep's row. Another release may have written this
+        JSON, so unknown fields are dropped, and missing fields get their defaults.
 
-        Unknown fields are dropped, and missing ones get their defaults. Raises pydantic's ValidationError for a
-        value of a wrong type.
+        Raises pydantic's ValidationError for a value of a wrong type.
         """
         position: Self = _adapter(cls).validate_python(dict(committed))
         return position
 
     @classmethod
     def read_or_begin(cls, committed: Mapping[str, Any]) -> tuple[Self, RetryNow | None]:
-        """Returns the position in `committed`, and None. If this release cannot read it, returns the first position,
-        and an error that names what is wrong. The error is retried, because a worker of another release may read the
-        position.
+        """Returns the position that `committed` holds, and None as the error. If this release cannot read `committed`,
+        returns the first position of a sweep, and an error that names the unreadable fields.
+
+        The error is a `RetryNow`, because a worker of another release may be able to read the position.
         """
         try:
             return cls.read(committed), None
@@ -58,8 +60,8 @@ class Position:
 
     @classmethod
     def if_readable(cls, covered: Coverage | None) -> Coverage | None:
-        """Returns the coverage; None if this release cannot read its position. The type is then read from its top, as
-        if nothing were covered.
+        """Returns `covered` if this release can read the position in it. Returns None otherwise. The type is then read
+        from its top, as if nothing were covered.
         """
         _, unreadable = cls.read_or_begin(covered.position) if covered else (None, None)
         if unreadable is None:
@@ -68,8 +70,8 @@ class Position:
         return None
 
     def to_commit(self, only: set[str] | None = None) -> dict[str, Any]:
-        """Returns the position as JSON, without the fields that have their defaults. `only` names the fields to
-        keep; None keeps all.
+        """Returns the position as JSON. Fields that have their default value are left out. `only` names the fields to
+        keep. All fields are kept if `only` is None.
         """
         committed: dict[str, Any] = _adapter(type(self)).dump_python(
             self, mode="json", exclude_defaults=True, include=only

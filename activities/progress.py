@@ -1,8 +1,8 @@
 """Counts answers without progress, so that every loop over GitHub's answers ends.
 
-Each answer either brings some part of a sweep forward, or is counted as an answer without progress. After `MOST_IDLE`
-answers without progress in a row, that part of the sweep ends. The count is committed with the position, so that it
-survives a kill.
+Each answer either brings a part of a sweep forward, or is counted as an answer without progress. After `MOST_IDLE`
+answers without progress in a row, that part of the sweep ends. The count is committed with the position, so it survives
+a kill.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ MOST_IDLE = 20
 
 
 class Standstill(PartOver):
-    """Raised when a list of GitHub's neither continues nor ends."""
+    """Raised when one of GitHub's lists neither continues nor ends."""
 
     def __init__(self, what: str) -> None:
         super().__init__(
@@ -33,9 +33,7 @@ class Standstill(PartOver):
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """The progress of a part of a sweep: how far its list was read, and how many answers in a row brought it no
-    further.
-    """
+    """The progress of a part of a sweep: how far its list is read, and how many answers in a row showed nothing new."""
 
     idle: int = 0
     farthest: AwareDatetime | None = None
@@ -50,27 +48,27 @@ class Progress:
         return self.idle >= MOST_IDLE or self.restarts >= MOST_RESTARTS
 
     def count(self, *, moved: bool) -> Self:
-        """Returns the progress after one answer. `moved` says whether the answer brought the list forward; if so,
-        the count of answers without progress returns to 0, else it grows by one.
+        """Returns the progress after one answer. `moved` says whether the answer brought the list forward. If so, the
+        count of answers without progress returns to 0. Otherwise the count grows by one.
         """
         return replace(self, idle=0 if moved else self.idle + 1)
 
     def restart(self) -> Self:
-        """Returns the progress of a list that is read again from its top, because GitHub refused its cursor."""
+        """Returns the progress of a list that is read again from its top because GitHub refused its cursor."""
         return type(self)(restarts=self.restarts + 1)
 
     def descend(self, to: datetime | None, ties: Iterable[str] = ()) -> Self:
         """Returns the progress after a page of a list that is ordered newest first. `to` is the moment of the page's
-        oldest item, None for an empty page.
+        oldest item. `to` is None for an empty page.
 
-        `ties` are the ids of the page's items of that moment. A page that shows further items of the same moment
-        counts as progress, too.
+        `ties` are the ids of the page's items at the moment `to`. A page with new ids at the moment that the list had
+        already reached counts as progress, too.
         """
         return self._reach(to, ties, farther=to is not None and (self.farthest is None or to < self.farthest))
 
     def ascend(self, to: datetime | None, ties: Iterable[str] = ()) -> Self:
         """Returns the progress after a page of a list that is ordered oldest first. `to` is the moment of the page's
-        newest item, None for an empty page. `ties` are the ids of the page's items of that moment.
+        newest item. `to` is None for an empty page. `ties` are the ids of the page's items at the moment `to`.
         """
         return self._reach(to, ties, farther=to is not None and (self.farthest is None or to > self.farthest))
 

@@ -1,4 +1,4 @@
-"""Surveys many repositories at the beginning of a job, and hands each sweep the survey of its repository."""
+"""Surveys many repositories at the beginning of a job, and gives each sweep the survey of its repository."""
 
 import asyncio
 from collections import deque
@@ -45,18 +45,20 @@ class Surveyed:
 
     @property
     def goes_on(self) -> bool:
-        """Always False, because the sweeps request whatever the survey left out. `stopping_at_a_boundary` reads it."""
+        """Always False. A survey needs no further slice, because the sweeps themselves request everything that the
+        survey left out.
+        """
         return False
 
 
 async def survey(
     database: Database, github: GitHub, job_id: str, repositories: Sequence[RepositoryRef], stop: asyncio.Event
 ) -> Surveyed:
-    """Surveys these repositories, and reads the small ones whole. A job surveys each repository once.
+    """Surveys these repositories, and reads the small ones whole. A job surveys each repository once. Once `stop` is
+    set, no further request is sent.
 
-    A repository that GitHub does not answer for gets no survey; its sweeps then send their own requests and raise
-    the errors. So this function raises no error of the taxonomy for a repository. Once `stop` is set, no further
-    request is sent.
+    A repository that GitHub does not answer for gets no survey, and no error of the taxonomy is raised here. The
+    repository's sweeps then send their own requests and raise the errors.
     """
     ids = [each.repository_id for each in repositories]
     async with database.transaction() as connection:
@@ -80,8 +82,10 @@ async def survey(
 
 
 def _by_reader(repositories: Sequence[RepositoryRef], private: Collection[str]) -> list[list[RepositoryRef]]:
-    """Divides repositories into groups, each ordered by name, whose members can be in one request: all public
-    repositories, and the private repositories of each owner, which only the owner's credentials may read.
+    """Divides repositories into groups, each ordered by name. One request can ask for any repositories of a group.
+
+    All public repositories are one group. The private repositories of each owner are a group of their own, because only
+    the owner's credentials may read them.
     """
     groups: dict[str, list[RepositoryRef]] = {}
     for each in sorted(repositories, key=lambda each: each.full_name.lower()):
@@ -91,7 +95,7 @@ def _by_reader(repositories: Sequence[RepositoryRef], private: Collection[str]) 
 
 
 class _Page:
-    """Surveys one page of repositories. Each answer is stored at once, so a killed worker loses only requests in
+    """Surveys one page of repositories. Each answer is stored at once, so a killed worker loses only the requests in
     flight.
     """
 
@@ -119,12 +123,14 @@ class _Page:
         self.found: dict[str, Survey] = {}
 
     def wanted(self, repository_id: str) -> frozenset[str]:
-        """Returns the types of which the job reads the history, because no earlier job covered it."""
+        """Returns the types whose history the job reads. The history of all other types of the job was covered by
+        earlier jobs.
+        """
         return frozenset(self._data_types).difference(self._covered.get(repository_id, ()))
 
     async def survey(self, group: Sequence[RepositoryRef], stored: Mapping[str, int]) -> None:
-        """Counts the lists of these repositories, and reads the small ones. `stored` is the number of stored
-        discussions, by repository id.
+        """Surveys the repositories of `group`, and then reads the small repositories among them whole. `stored` maps a
+        repository's id to the number of its stored discussions.
         """
         discussions = [stored.get(each.repository_id, 0) for each in group]
 
@@ -174,8 +180,8 @@ class _Page:
     async def _each_batch(
         self, what: str, every: Sequence[Sequence[T]], ask: Callable[[Sequence[T]], Awaitable[None]]
     ) -> None:
-        """Sends a request for each batch of `every`, side by side. A batch that is too large is halved. A batch that
-        fails, or that cannot be sent in time, is left out. `what` names the requested things in the log.
+        """Calls `ask` for each batch of `every`, all at the same time. A batch that is too large is halved. A batch
+        that fails, or that cannot be sent in time, is left out. `what` names the requested things in the log.
         """
 
         async def ask_all(batch: Sequence[T]) -> None:
@@ -202,8 +208,8 @@ class _Page:
         await asyncio.gather(*(ask_all(batch) for batch in every))
 
     async def _wait(self, at: datetime) -> bool:
-        """Waits until a limit ends at `at`, and returns True. Returns False at once if the survey has to end before
-        that, or as soon as the worker is told to stop.
+        """Waits until `at`, the end of a limit, and returns True. Returns False at once if the survey has to end before
+        `at`. Also returns False as soon as the worker is told to stop.
         """
         seconds = max((at - datetime.now(UTC)).total_seconds(), SHORTEST_WAIT)
         if monotonic() + seconds >= self._until:
@@ -217,8 +223,9 @@ class _Page:
 
 
 async def read(connection: Connection, job_id: str, repository: RepositoryRef) -> Survey | None:
-    """Returns the survey that this job made of the repository in the last ten minutes. None if there is none, if it
-    shows another GitHub id, or if another release wrote it in a form that this one cannot read.
+    """Returns the survey that this job made of the repository in the last ten minutes. Returns None if the job made no
+    survey in that time, or if the survey shows a repository with another GitHub id. Also returns None if this release
+    cannot read the survey, because another release wrote it.
     """
     content = await surveys.read(connection, job_id, repository.repository_id)
     if content is None:
@@ -236,8 +243,8 @@ def _as_survey(content: Mapping[str, Any]) -> Survey | None:
 
 
 async def unpack_answers(connection: Connection, sweep: Sweep, prefetched: Prefetched) -> None:
-    """Loads the prefetched answers of the sweep's repository, unless the sweep has already sent a request of
-    its own.
+    """Loads the prefetched answers of the sweep's repository into `prefetched`. Does nothing if the sweep has already
+    committed a position.
     """
     if sweep.position:
         return

@@ -1,7 +1,7 @@
 """The activity that fetches data: one loop for every data type of a repository, in slices.
 
-Each turn is one request and one transaction, which first checks the lease (the fence), then stores rows, position,
-counts and the parts still to be fetched. A heartbeat follows. After a kill, the sweep resumes from the last one.
+Each turn ends with one transaction. It first checks the lease (the fence), then stores rows, position, counts and the
+parts that are still to be fetched. After a kill, the sweep resumes from the last committed turn.
 """
 
 import asyncio
@@ -51,10 +51,10 @@ class SweepActivity:
         """Continues a sweep until `pace.slice_seconds` have passed, `pace.slice_pages` pages are stored, or the sweep
         has ended.
 
-        Returns `limited` instead of waiting for a rate limit. Raises a retryable ApplicationError for passing
-        errors. A cancel, a shutdown of the worker, or a pause in Temporal stops the slice at the next page boundary,
-        so that everything paid for is committed; a request that GitHub does not answer within `SHUTDOWN_SECONDS` is
-        given up. After a pause it raises, and Temporal starts the next attempt once the activity is unpaused.
+        Returns `limited` instead of waiting for a rate limit. Raises a retryable ApplicationError for passing errors,
+        and after a pause in Temporal. A cancel, a pause, or a shutdown of the worker stops the slice at the next page
+        boundary, so that everything paid for is committed. During a shutdown, a request that GitHub does not answer
+        within `SHUTDOWN_SECONDS` is given up.
         """
         stop, give_up = asyncio.Event(), asyncio.Event()
         try:
@@ -88,11 +88,11 @@ class SweepActivity:
             return result
 
     async def _former_run_has_stopped(self, slice_: SweepSlice, stop: asyncio.Event) -> bool:
-        """After a reset of the workflow, waits until the attempt of its earlier run has committed its page. Returns
-        False if this slice is told to stop first.
+        """Waits, after a reset of the workflow, until the earlier run's attempt at this sweep has ended. Returns False
+        if this slice is told to stop first.
 
-        The earlier attempt is told to stop when it sends its next heartbeat. If its worker was killed, the wait lasts
-        until the heartbeat would have timed out.
+        The earlier attempt learns that it has to stop from its next heartbeat. If its worker was killed, the wait lasts
+        as long as the heartbeat timeout.
         """
         run_id = activity.info().workflow_run_id or ""
         until = monotonic() + slice_.pace.heartbeat_timeout_seconds
@@ -133,8 +133,8 @@ class _Slice:
         self._committed_at = monotonic()
 
     async def run(self) -> SliceResult:
-        """Runs the slice to its end and returns the result. Passing errors (`RetryNow`) and bugs are recorded and
-        raised; every other error becomes a result.
+        """Runs the slice to its end and returns the result. Records and raises passing errors (`RetryNow`) and bugs.
+        Raises a lost lease without a record. All other errors become a result.
         """
         if self._sweep.status not in ("pending", "in_progress"):
             self._noted = await self._read_noted()
@@ -205,8 +205,8 @@ class _Slice:
             await self._reader.close()
 
     def _left_out(self) -> frozenset[str]:
-        """Returns the fields that this server's schema lacks and requests leave out. Empty for embeddings, which do
-        not come from GitHub.
+        """Returns the fields that requests leave out because the server's GraphQL schema lacks them. Returns none for
+        embeddings, which do not come from GitHub.
         """
         return frozenset() if self._sweep.data_type == "embeddings" else self._github.left_out
 
@@ -215,8 +215,8 @@ class _Slice:
             return await sweeps.is_removed(connection, self._sweep)
 
     async def _is_done_by_another(self) -> bool:
-        """Returns whether another job does this slice's work: the slice is in a recent leg of embeddings, and the
-        historical leg of another job embeds all stored threads.
+        """Returns whether another job does this slice's work: a recent leg of embeddings has nothing to do while
+        another job's historical leg embeds all stored threads.
         """
         if self._sweep.data_type != "embeddings" or self._sweep.down_to is None:
             return False
@@ -224,8 +224,8 @@ class _Slice:
             return await waiting.history_is_being_swept(connection, self._sweep)
 
     async def _wait_for_another(self) -> str | None:
-        """Returns the id of the job whose sweep of the same type and repository this sweep has to wait for, so that
-        nothing is paid for twice; None if there is none.
+        """Returns the id of a job that is sweeping the same type of the same repository. This sweep waits for that job,
+        so that nothing is paid for twice. Returns None if there is no such job.
         """
         async with self._database.transaction() as connection:
             return await waiting.wait_for_another(connection, self._sweep)
@@ -235,7 +235,7 @@ class _Slice:
             return await notes.summary(connection, self._sweep.repository.repository_id, self._sweep.data_type)
 
     async def _commit(self, turn: Turn[Any]) -> None:
-        """Stores everything that the turn brought, in one transaction."""
+        """Stores a turn in one transaction. Contributors are stored before, in a transaction of their own."""
         sweep = self._sweep
         # Pending between its legs: another job does not wait for the next leg, which may be hours away.
         status = turn.outcome or ("pending" if turn.waiting == "next_leg" else "in_progress")
@@ -308,11 +308,11 @@ class _Slice:
 
     @property
     def heartbeat(self) -> dict[str, Any]:
-        """The details of a heartbeat: the committed position, and the numbers of stored rows by noun."""
+        """The details of a heartbeat: the committed position, and the number of stored rows of each kind."""
         return {"position": self._position.to_commit(), "stored": self._sweep.counts}
 
     async def _end(self, status: str, failure: Failure) -> SliceResult:
-        """Ends the type with `status` for a reason that no page showed; for example, the repository is gone."""
+        """Ends the type without a turn; for example, because the repository was removed from the workspace."""
         if status == "failed":
             measures.slice_failed(self._sweep.data_type, failure.error_class, failure.code)
         async with self._database.transaction() as connection:
@@ -357,7 +357,7 @@ class _Slice:
         return failure.of_type(self._sweep.data_type)
 
     def _ended(self) -> SliceResult:
-        """Returns the result of a type that has ended, from the sweep's row."""
+        """Returns the result of a type that has ended, as the sweep's row records it."""
         ends: dict[str, SliceOutcome] = {"completed": "completed", "skipped": "skipped"}
         outcome, failure = ends.get(self._sweep.status, "failed"), self._sweep.error
         if self._sweep.status == "canceled":

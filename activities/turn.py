@@ -1,4 +1,4 @@
-"""The result of one turn: the rows of a request and the next position, which are committed together."""
+"""The result of one turn. The rows that a turn read and the next position are committed together."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -28,7 +28,7 @@ PositionT = TypeVar("PositionT", bound=Position)
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The worker's connections to everything that readers use."""
+    """The connections and settings of the worker that readers use."""
 
     database: Database
     github: GitHub
@@ -44,7 +44,7 @@ class Sources:
 
 @dataclass(slots=True)
 class Turn(Generic[PositionT]):
-    """Everything that one transaction commits. If it has an `outcome`, it is the sweep's last turn."""
+    """Everything that one turn commits in one transaction. A turn with an `outcome` is the sweep's last turn."""
 
     position: PositionT
     page: Page | None = None
@@ -85,20 +85,22 @@ class Reader(Protocol[PositionT]):
     """The class of this reader's positions."""
 
     async def begin_next_leg(self, position: PositionT) -> PositionT:
-        """Returns the position after the end of a leg: unchanged, or after what other jobs have covered since."""
+        """Returns the position at which the leg after `position` begins. If other jobs covered more meanwhile, the new
+        leg begins behind their coverage.
+        """
         ...
 
     async def turn(self, position: PositionT, *, threads_ended: bool) -> Turn[PositionT]:
-        """Reads the next turn after the committed `position`. It sends requests and writes nothing.
+        """Returns the turn that follows the committed `position`. Sends requests, and writes nothing.
 
-        `threads_ended`: all threads that this run fetches of the repository are stored. Raises the classes of the
-        taxonomy.
+        `threads_ended` says whether all threads that this run fetches of the repository are stored. Raises errors of
+        the taxonomy.
         """
         ...
 
     def look_ahead(self, turn: Turn[PositionT]) -> None:
-        """Sends the next turn's request ahead, if it is known, so that it is answered while this turn is committed. It
-        is called only if another turn follows.
+        """Sends the next turn's request ahead, if that request is known already. GitHub then answers while `turn` is
+        committed. Called only if another turn follows.
         """
         ...
 
