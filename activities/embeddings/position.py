@@ -12,12 +12,14 @@ from store.embeddings import TABLES
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddingPosition(Position):
-    """The position of an embedding sweep: the last thread, by table and number, that its pass over the stored threads
-    has embedded.
+    """The position of an embedding sweep: the last thread, by table and number, that the present pass over the stored
+    threads has embedded.
 
-    A pass either compares every text with its vector's hash (`whole`), or only finds threads without a vector. `as_of`
-    is when the present pass began if it is `whole`, else None. `sizes` holds the learned limits: `texts` and `tokens`
-    in a request, `text_tokens` in a text.
+    A pass with `whole` compares the hash of every text with the hash of the text that its vector was made from. `as_of`
+    is then the moment when the pass began. Any other pass only finds threads without a vector, and `as_of` is None.
+
+    `sizes` has the limits that were learned from refusals: `texts` and `tokens` of a request, and `text_tokens` of each
+    text.
     """
 
     between: bool = True
@@ -39,8 +41,9 @@ class EmbeddingPosition(Position):
     def begin_pass(self, *, whole: bool, threads: int, as_of: datetime | None) -> Self:
         """Returns the position at the beginning of the next pass, over `threads` threads.
 
-        `whole`: the pass compares every text with the hash of its vector's text; else it only embeds threads without a
-        vector. `as_of`: when a whole pass begins; None for other passes.
+        If `whole`, the pass compares every text with the hash of the text that its vector was made from. Otherwise the
+        pass only embeds threads without a vector. `as_of` is the moment when a whole pass begins, and None for other
+        passes.
         """
         return replace(
             self,
@@ -55,18 +58,18 @@ class EmbeddingPosition(Position):
         )
 
     def end_pass(self) -> Self:
-        """Returns the position after a pass has ended and before the next one begins."""
+        """Returns the position between the pass that has ended and the next one."""
         return replace(self, between=True)
 
     def start_over(self) -> Self:
-        """Returns the position for a retry. It begins a new pass, counts whole passes from 0 again, and keeps the
-        learned limits.
+        """Returns the position for a retry. The retry begins a new pass, counts whole passes from 0 again, and keeps
+        the learned limits.
         """
         return replace(self, between=True, whole_passes=0, table=TABLES[0], number=None)
 
     def after_text(self, table: ThreadTable, number: int) -> Self:
-        """Returns the position after this thread's text. Once the last thread of the batch that the model refused is
-        done, batches return to their full size.
+        """Returns the position behind this thread. If this thread is the last one of a batch that the model refused, or
+        comes after it, batches return to their full size.
         """
         after = replace(self, table=table, number=number)
         if self.suspect is not None and _order(table, number) >= _order(*self.suspect):
@@ -74,14 +77,14 @@ class EmbeddingPosition(Position):
         return after
 
     def clear_suspect(self) -> Self:
-        """Returns the position after the refused text is found: batches return to their full size."""
+        """Returns the position after the refused text was found. Batches return to their full size."""
         return replace(self, sizes=_without(self.sizes, "texts"), suspect=None) if self.suspect is not None else self
 
     def with_limit(
         self, *, texts: int | None = None, tokens: int | None = None, text_tokens: int | None = None
     ) -> Self:
-        """Returns the position with a smaller limit: on the texts in a request, the tokens in a request, or the
-        tokens of each text.
+        """Returns the position with other limits: the texts of a request, the tokens of a request, or the tokens of
+        each text. A limit that is None stays as it is.
         """
         given = {"texts": texts, "tokens": tokens, "text_tokens": text_tokens}
         return replace(self, sizes=self.sizes | {name: size for name, size in given.items() if size is not None})
@@ -91,14 +94,15 @@ class EmbeddingPosition(Position):
         return replace(self, sizes=_without(self.sizes, "text_tokens"))
 
     def suspecting(self, table: ThreadTable, number: int, *, texts: int) -> Self:
-        """Returns the position after the model refused a batch because of one text in it. This thread is the batch's
-        last one. Until that text is found, requests hold `texts` texts each. If the batch is part of a larger refused
-        batch, the last thread of the larger one stays recorded.
+        """Returns the position after the model refused a batch because of one of its texts. `table` and `number` name
+        the batch's last thread. Until the refused text is found, requests have `texts` texts each.
+
+        If the batch is a part of a larger refused batch, the last thread of the larger batch stays recorded.
         """
         return replace(self.with_limit(texts=texts), suspect=self.suspect or (table, number))
 
     def with_cut(self, cut: int) -> Self:
-        """Returns the position after `cut` more texts were shortened to the model's limit."""
+        """Returns the position with `cut` added to the number of texts that were cut to the model's limit."""
         return replace(self, cut=self.cut + cut)
 
 

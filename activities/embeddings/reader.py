@@ -1,9 +1,10 @@
-"""Embeds a repository's stored threads, in passes over all of them, one batch in each turn.
+"""Embeds a repository's stored threads, in passes over all stored threads. Each turn embeds one batch.
 
-While threads are still being fetched, a pass embeds those that have no vector of this model; at its end the sweep
-waits for more threads. Once all threads are stored, a pass compares the hash of every text with the hash of the text
-that its vector was made from. The type is complete when all hashes are equal. The hash is stored in the thread's own
-row, so a later job does not pay for the same text again.
+While threads are still being fetched, a pass embeds the threads that have no vector of this model. After such a pass
+the sweep waits for more threads. Once all threads are stored, a pass compares the hash of every text with the hash of
+the text that its vector was made from. The type is complete when all hashes are equal.
+
+The hash is stored in the thread's own row, so a later job does not pay for the same text again.
 """
 
 from datetime import UTC, datetime
@@ -34,7 +35,7 @@ HARMLESS = "Does this work?"
 
 
 def without_key(full_name: str) -> Failure:
-    """Returns the failure that skips embeddings because no OpenAI key is set."""
+    """Returns the failure with which embeddings are skipped if no OpenAI key is set."""
     return Failure(
         code="no_openai_key",
         message="OPENAI_API_KEY is not set, so nothing is embedded",
@@ -45,7 +46,7 @@ def without_key(full_name: str) -> Failure:
 
 
 class EmbeddingReader:
-    """Reads one embedding sweep: texts from Postgres, their vectors from OpenAI."""
+    """Reads one embedding sweep: gets texts from Postgres, and their vectors from OpenAI."""
 
     positions = EmbeddingPosition
     is_ahead = False
@@ -57,17 +58,17 @@ class EmbeddingReader:
         self._requests = 0
 
     def look_ahead(self, turn: Turn[EmbeddingPosition]) -> None:
-        """Does nothing: the next request is known only after the commit."""
+        """Does nothing, because the next request is known only after the commit."""
 
     async def close(self) -> None:
-        """Does nothing: no request is in flight between two turns."""
+        """Does nothing, because no request is in flight between two turns."""
 
     async def begin_next_leg(self, position: EmbeddingPosition) -> EmbeddingPosition:
         return position.in_next_leg()
 
     async def turn(self, position: EmbeddingPosition, *, threads_ended: bool) -> Turn[EmbeddingPosition]:
-        """Returns the next turn: it embeds the batch after `position`, or ends the pass. After a pass, the sweep waits
-        for more threads, begins another pass, or ends. Without an OpenAI key the type is skipped.
+        """Returns the turn that embeds the next batch behind `position`. If no text is left, returns a turn that waits
+        for more threads, ends the pass, or ends the type. Without an OpenAI key the type is skipped.
         """
         if self._embedder is None:
             failure = without_key(self._sweep.repository.full_name)
@@ -112,7 +113,7 @@ class EmbeddingReader:
 
     async def _end_pass(self, position: EmbeddingPosition) -> Turn[EmbeddingPosition]:
         """Ends a pass that compared every text. Returns the type's last turn, completed or failed. If texts changed
-        during the pass, returns a turn after which another pass begins, up to `MOST_PASSES` of them.
+        during the pass, returns a turn after which another pass begins, until there were `MOST_PASSES` such passes.
         """
         assert self._embedder is not None, "a pass has an embedder"
         async with self._database.transaction() as connection:
@@ -152,9 +153,10 @@ class EmbeddingReader:
     # A batch
 
     async def _embed(self, position: EmbeddingPosition, texts: list[Text]) -> Turn[EmbeddingPosition]:
-        """Embeds the first of `texts`, as many as fit into one request.
+        """Returns the turn that embeds the first of `texts`, as many as fit into one request.
 
-        A refused request costs nothing; a smaller one follows. A text that is refused alone is recorded as failed.
+        After a refusal, which costs nothing, a smaller request is sent. A text that is refused alone is recorded as
+        failed.
         """
         while True:
             batch = fill((each.text for each in texts), _limits(position))
@@ -199,8 +201,8 @@ class EmbeddingReader:
     async def _refused(
         self, position: EmbeddingPosition, sent: list[Text], error: InputRefused | TooLarge
     ) -> Turn[EmbeddingPosition]:
-        """Returns the turn that records the only text of `sent` as refused. Raises `PartOver` if the server also
-        refuses a harmless text, and so refuses everything.
+        """Returns the turn that records the only text of `sent` as refused. Raises `PartOver` if the server refuses a
+        harmless text, too, because the server then refuses every text.
         """
         try:
             await self._send([HARMLESS])
@@ -222,13 +224,13 @@ class EmbeddingReader:
 
 
 def _limits(position: EmbeddingPosition) -> Limits:
-    """Returns the limits of a request, which this sweep has learned from refusals."""
+    """Returns the limits of a request. Limits that this sweep learned from refusals replace the usual ones."""
     return Limits(**{name: size for name, size in position.sizes.items() if name in Limits.__slots__})
 
 
 def _halved(position: EmbeddingPosition, sent: list[Text], error: InputRefused | TooLarge) -> EmbeddingPosition:
-    """Returns the position after a batch was refused: its texts are sent again in batches of half the size, which
-    shrink until the refused text is sent alone.
+    """Returns the position after the server refused the batch `sent`. The texts are sent again in batches of half the
+    size. Each further refusal halves the batches, until the refused text is sent alone.
     """
     texts = len(sent) // 2
     log.info("asking for less", texts=texts, why=error.message)
