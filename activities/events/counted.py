@@ -1,4 +1,4 @@
-"""GitHub's counts of a repository, by which a sweep tells whether anything has happened."""
+"""GitHub's counts of a repository. A sweep compares them with earlier counts to find out whether anything happened."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,8 @@ from pydantic import AwareDatetime
 
 @dataclass(frozen=True, kw_only=True)
 class Counted:
-    """GitHub's counts of a repository from before its events were read. A sweep that begins less than an hour later
-    and finds the same counts does not request the events API.
+    """GitHub's counts of a repository, taken before its events were read. A sweep that begins within the next hour and
+    finds the same counts does not request the events API.
     """
 
     stars: int

@@ -25,9 +25,8 @@ MOST_HEADS = 3
 class CommitHistory:
     """Reads the commits that no stored push contains, from the head of the default branch down to the cutoff.
 
-    A commit's date does not tell when it was pushed, so the reading follows the first parents along the branch. Each
-    page begins at the first commits that the previous page did not list, so the order of commits within a page does
-    not matter.
+    A commit's date does not tell when the commit was pushed, so the reading follows the branch from each commit to its
+    first parent. The next page begins at the first commit on this way that the page does not list.
     """
 
     name: EventSourceName = "history"
@@ -94,9 +93,9 @@ class CommitHistory:
         """Returns whether GitHub has to be asked for the head of the default branch before this sweep reads its first
         commits.
 
-        Normally the head comes with the list of forks. Only a sweep that resumes an earlier one has to ask, in two
-        cases: REST lists the forks and the earlier sweep ended over an hour ago; or the earlier sweep noted the
-        history, and neither the head nor a reason for its absence is known.
+        Normally the head comes with the list of forks. Only a sweep that resumes an earlier sweep has to ask, in two
+        cases. In one case, REST lists the forks, and the earlier sweep ended over an hour ago. In the other case, the
+        earlier sweep noted the history, and the head is unknown without a recorded reason.
         """
         if position.inherited_as_of is None or position.places[self.name].oids is not None:
             return False
@@ -110,9 +109,11 @@ class CommitHistory:
         await probe(self._github)
 
     async def _without(self, position: EventPosition, place: EventPlace, oid: str, head: str) -> Turn[EventPosition]:
-        """Returns the turn after GitHub lost commit `oid` to a forced push: reading resumes at the head of the branch.
-        If `oid` is that head, GitHub is asked for the new one. The source is skipped if there is no other head, or
-        after `MOST_HEADS` new ones.
+        """Returns the turn after GitHub did not find commit `oid`, which a forced push has removed. Reading resumes at
+        `head`, the head of the branch.
+
+        If `oid` is the head itself, GitHub is asked for the new head. The source is skipped if there is no other head,
+        or after `MOST_HEADS` new heads.
         """
         log.info("a commit is gone", oid=oid)
         if oid != head:
@@ -144,8 +145,11 @@ class CommitHistory:
     async def _along(
         self, connection: Connection, ref: str, place: EventPlace, oid: str, read: History
     ) -> tuple[Page, list[str]]:
-        """Follows the branch through the commits of one page, from `oid` on. Returns a page with a push for each commit
-        to which no stored push leads, and the commits at which the next page begins.
+        """Follows the branch through the commits of the page `read`, from commit `oid` on. A stored push leads directly
+        to the commit before that push.
+
+        Returns a page with a push for each commit on the way that is not the head of a stored push. Also returns the
+        commits at which the next page begins.
         """
         pushed: dict[str, list[str]] = {}
         for push in await feed.pushed(connection, self._repository, ref, list(read.commits)):

@@ -1,5 +1,5 @@
-"""Decides where a sweep takes over from an earlier one: where each source resumes, and how far down it is read for
-news.
+"""Decides where a sweep takes over from an earlier sweep: where each source resumes, and down to which moment each
+source is read for news.
 """
 
 from dataclasses import replace
@@ -20,8 +20,8 @@ WEEK = timedelta(weeks=1)
 
 
 def begin(position: EventPosition, covered: Coverage | None, cutoff_at: datetime, now: datetime) -> EventPosition:
-    """Returns the position at which a sweep begins: after what earlier sweeps covered, or at the top of every
-    source.
+    """Returns the position at which a sweep begins. The sweep takes over from `covered`, the coverage of earlier
+    sweeps. It begins at the top of every source if `covered` is None or ended before the cutoff.
     """
     if covered is None or covered.as_of - CLOCK_SLACK < cutoff_at:
         return position.begin()
@@ -37,18 +37,21 @@ def is_deep_enough(position: EventPosition, cutoff_at: datetime) -> bool:
 
 def is_stale(position: EventPosition, now: datetime) -> bool:
     """Returns whether the sweep that `position` resumes ended over an hour ago. One request to the events API may then
-    not return all news since. False if `position` resumes none.
+    miss news since that sweep. Returns False if `position` resumes no sweep.
     """
     return position.inherited_as_of is not None and now - position.inherited_as_of > FRESH
 
 
 def inherit(position: EventPosition, cutoff_at: datetime, *, fresh: bool) -> EventPosition:
-    """Returns the position in which each source takes over from the earlier sweep. A source that has something left to
-    read is open, all others are complete.
+    """Returns the position in which each source takes over from the earlier sweep. A source is open if something of it
+    is left to read. All other sources are complete.
 
-    `fresh`: the earlier sweep ended within the hour, so only the events API is read for news. An unfinished source
-    resumes where that sweep stopped; a finished one is read again only where items were absent. If not `fresh`, sources
-    are read from the top down to where that sweep began, and then on from where it stopped.
+    `fresh` says whether the earlier sweep ended within the hour. If so, only the events API is read for news. An
+    unfinished source then resumes where the earlier sweep stopped, and a finished source is read again only where items
+    were absent.
+
+    If not `fresh`, each source is read from its top down to where the earlier sweep began. Reading then continues where
+    the earlier sweep stopped.
     """
     deep_enough = is_deep_enough(position, cutoff_at)
     as_of = position.inherited_as_of
@@ -122,8 +125,8 @@ def _inherited(
 
 
 def go_below(position: EventPosition, source: EventSourceName, place: EventPlace, cutoff_at: datetime) -> EventPlace:
-    """Returns the place at which a source continues below what an earlier sweep read; a complete place if nothing older
-    is in scope.
+    """Returns the place at which a source continues below the part that an earlier sweep read. Returns a complete place
+    if nothing older is in scope.
     """
     if place.tail and place.below is not None:
         # GitHub counts more than it showed before the list ended there.

@@ -1,4 +1,4 @@
-"""The event sources that are lists of GitHub's, newest first: stars, forks, releases, branch activity, the
+"""The event sources that are lists at GitHub, ordered newest first: stars, forks, releases, branch activity and the
 events API.
 """
 
@@ -37,10 +37,11 @@ BLANK_SIZE = 50
 
 
 class ListSource:
-    """Reads one of GitHub's lists page by page, down to the cutoff. If an earlier sweep read the list, reads only the
-    items above the place where that sweep began, and then those below the place where it ended.
+    """Reads one of GitHub's lists page by page, down to the cutoff. If an earlier sweep read the list, only two parts
+    are read: the items above the place where that sweep began, and then the items below the place where it ended.
 
-    `ways` are the APIs that have the list. If one refuses it, fails to serve it or never ends it, the next one is used.
+    `ways` are the APIs that have the list. If an API refuses the list, fails to serve the list or never ends it, the
+    next API is used.
     """
 
     name: EventSourceName
@@ -86,7 +87,9 @@ class ListSource:
         return await self._after(position, place, read)
 
     async def _look_again(self, position: EventPosition, place: EventPlace) -> Turn[EventPosition]:
-        """Requests the first page of `place.again`, on which GitHub did not show every item to an earlier sweep."""
+        """Requests once more the first page of `place.again`. An earlier sweep did not get every item of this page from
+        GitHub.
+        """
         page = place.again[0]
         try:
             read = await self._ask(place.way, page.cursor, page.size)
@@ -129,7 +132,9 @@ class ListSource:
         raise NotImplementedError
 
     async def _find_place_behind(self, place: EventPlace) -> str | None:
-        """Returns a cursor that skips the next item after `place`, without loading it; None if GitHub returns none."""
+        """Returns a cursor behind the next item after `place`, without loading that item. Returns None if GitHub gives
+        no cursor.
+        """
         return str(int(place.cursor or 0) + 1) if self._is_numbered(place) else None
 
     # --- After an answer
@@ -177,7 +182,7 @@ class ListSource:
         return self._turn(after, read)
 
     def _is_over(self, _position: EventPosition, place: EventPlace, read: EventPage) -> bool:
-        """Returns whether the page reached the cutoff, or the place where an earlier sweep began."""
+        """Returns whether the page reached the cutoff, or the moment where an earlier sweep began."""
         return read.oldest is not None and read.oldest < (place.until or self._sweep.cutoff_at)
 
     def _oldest(self, _place: EventPlace, _read: EventPage) -> datetime | None:
@@ -187,7 +192,7 @@ class ListSource:
         return self.ways[place.way] == "REST"
 
     def _offset(self, place: EventPlace) -> int:
-        """Returns the number of items above the place, for lists with numbered pages; 0 for others."""
+        """Returns the number of items above the place if the list has numbered pages. Returns 0 for other lists."""
         return int(place.cursor or 0) if self._is_numbered(place) else 0
 
     def _turn(self, position: EventPosition, read: EventPage | None = None, requests: int = 1) -> Turn[EventPosition]:
@@ -201,7 +206,9 @@ class ListSource:
     # --- What GitHub does not give
 
     async def _is_suspicious(self, place: EventPlace, read: EventPage) -> bool:
-        """Returns whether an empty page is in doubt: GitHub counts more items than it showed, or some are stored."""
+        """Returns whether an empty page is in doubt, because GitHub counts more items than it showed, or because
+        Postgres has rows of this list.
+        """
         if read.total:
             if place.is_at_top:
                 return True
@@ -219,12 +226,12 @@ class ListSource:
         return stored.get(self.name, 0) > 0
 
     async def _after_blank(self, position: EventPosition, place: EventPlace, read: EventPage) -> Turn[EventPosition]:
-        """Returns the turn after an empty page in doubt. The page is requested once more, with another size, unless an
-        earlier sweep noted the source.
+        """Returns the turn after an empty page that is in doubt. The page is requested once more, with another size,
+        unless an earlier sweep noted the source.
 
-        If that page is empty too, the list counts as ended, with two exceptions at its top. If GitHub counts items but
-        shows none, the source continues with its next API, or is skipped with a note if it has none. If GitHub counts
-        none but rows of stars or forks are stored, the source is skipped without a note.
+        If the page is still empty, the list counts as ended, with two exceptions at the top of the list. If GitHub
+        counts items but shows none, the source continues with its next API, or is skipped with a note if it has no next
+        API. If GitHub counts none but rows of stars or forks are stored, the source is skipped without a note.
         """
         place = place.count_blank(read.page.asked_at)
         if place.blanks < MOST_BLANKS and not place.noted:
@@ -251,11 +258,11 @@ class ListSource:
         *,
         missing: int = 0,
     ) -> Turn[EventPosition]:
-        """Returns the turn that leaves the present API: the source continues with its next API, or is skipped if it has
-        none.
+        """Returns the turn that leaves the present API. The source continues with its next API, or is skipped if it has
+        no next API.
 
-        `words` is the reason, `kind` the kind of the note on a skipped source, and `missing` the number of items in
-        that note; 0: unknown. `read` is an answer whose rows the turn stores.
+        `words` is the reason. For a skipped source, `kind` is the kind of its note, and `missing` is the number of
+        items in that note, 0 if unknown. `read` is an answer whose rows the turn stores.
         """
         place = position.places[self.name]
         log.warning("a list is given up", source=self.name, way=self.ways[place.way], kind=kind, why=words)
@@ -282,7 +289,7 @@ class Stargazers(ListSource):
 
 
 class Forks(ListSource):
-    """Reads forks. The first page also brings the head of the default branch."""
+    """Reads forks. By GraphQL, the first page also brings the head of the default branch."""
 
     name: EventSourceName = "forks"
     is_long = True
@@ -339,12 +346,14 @@ class Releases(ListSource):
         return await events.read_releases(self._github, self._repository, size, int(cursor or 0))
 
     def _is_over(self, _position: EventPosition, _place: EventPlace, _read: EventPage) -> bool:
-        """Always False: a draft may be published long after it was created, so the list is read to its end."""
+        """Always False. The list is read to its end, because a draft may be published long after it was created."""
         return False
 
 
 class Activity(ListSource):
-    """Reads the changes of branches, of about a year. If GitHub refuses the list, commits show the pushes."""
+    """Reads the changes of branches, such as pushes. GitHub lists about a year of them. If GitHub refuses the list,
+    pushes are derived from commits instead (`CommitHistory`).
+    """
 
     name: EventSourceName = "activity"
     is_long = True
@@ -358,7 +367,7 @@ class Activity(ListSource):
 
 
 class LatestEvents(ListSource):
-    """Reads GitHub's events API, which has the latest 300 events of all types."""
+    """Reads GitHub's events API, which lists the latest 300 events of all types."""
 
     name: EventSourceName = "events"
     reach = timedelta(days=20)

@@ -45,9 +45,11 @@ class OddPage:
         return self.hidden + self.unserved + self.missing
 
     def now(self, seen: Self, *, more: bool, total: int | None) -> Self:
-        """Returns the page with what it lacks at present. `seen` is the page as GitHub shows it now.
+        """Returns the page with the items that GitHub does not show at present. `seen` is the page as GitHub shows it
+        now.
 
-        `more`: it is not the list's last page. `total`: GitHub's count of the list; None if it gives none.
+        `more` says whether another page follows in the list. `total` is GitHub's count of the list. `total` is None if
+        GitHub gives no count.
         """
         missing = max(self.missing - max(seen.number - self.number, 0), 0)
         if more and total is not None:
@@ -56,10 +58,11 @@ class OddPage:
 
 
 def with_page(odd: Sequence[OddPage], page: OddPage) -> list[OddPage]:
-    """Returns `odd` with `page` added. The page is merged into the last one of `odd` if one request can return both, or
-    if `odd` is full (`MOST_ODD_PAGES`).
+    """Returns `odd` with `page` added. `page` is merged into the last page of `odd` if one request can return both
+    pages, or if `odd` is full (`MOST_ODD_PAGES`).
 
-    GitHub's failures shrink pages, down to single items. Merged, many of them are requested again at once.
+    After failures of GitHub, pages may be as small as single items. Merging such pages saves requests, because one
+    request then asks for many of them again.
     """
     last = odd[-1] if odd else None
     if last is None:
@@ -87,6 +90,6 @@ def _added(page: OddPage, other: OddPage) -> OddPage:
 
 
 def pages_to_look_at(odd: Sequence[OddPage]) -> list[OddPage]:
-    """Returns the odd pages that the next sweep requests again. Later sweeps request the others."""
+    """Returns the odd pages that the next sweep requests again. Later sweeps request the remaining odd pages."""
     absent = sum(page.absent for page in odd)
     return list(odd[: min(max(LOOKS, -(-absent // ITEMS_PER_LOOK)), MOST_LOOKS)])

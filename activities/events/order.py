@@ -10,8 +10,8 @@ from store.sweeps import Sweep
 
 
 class Order:
-    """The order of one sweep's sources. `down_to` is the moment down to which the leg reads; None: the leg leaves
-    nothing to a next leg.
+    """The order in which one sweep reads its sources. `down_to` is the moment down to which the leg reads. If `down_to`
+    is None, the leg leaves nothing to a next leg.
     """
 
     def __init__(self, sources: Iterable[EventSource], down_to: datetime | None) -> None:
@@ -19,10 +19,10 @@ class Order:
         self._down_to = down_to
 
     def next(self, position: EventPosition) -> EventSource | None:
-        """Returns the source to read next; None if this leg has none left.
+        """Returns the source to read next. Returns None if this leg has no source left to read.
 
-        If an earlier sweep ended within the hour, the events API comes first, because one request to it returns the
-        news.
+        If an earlier sweep ended within the hour, the events API comes first, because one request to the events API
+        then returns all news.
         """
         names: list[EventSourceName] = list(self._sources)
         if position.fresh:
@@ -33,7 +33,7 @@ class Order:
         return None
 
     def is_left(self, position: EventPosition, name: EventSourceName) -> bool:
-        """Returns whether this leg leaves the rest of a source to the next leg."""
+        """Returns whether this leg leaves the rest of the source `name` to the next leg."""
         if self._down_to is None:
             return False
         source, place = self._sources[name], position.places[name]
@@ -46,9 +46,10 @@ class Order:
 
 
 def reached_leg_end(sweep: Sweep, oldest: datetime | None) -> bool:
-    """Returns whether a page reached the end of this leg: `oldest` lies before the moment down to which the leg reads.
-    False if `oldest` is None, or if the leg reads to the end of the sweep.
+    """Returns whether a page reached the end of this leg, because `oldest` is before the moment down to which the leg
+    reads. Returns False if `oldest` is None, or if the leg reads to the end of the sweep.
 
-    `oldest` is the time of the page's oldest item; of a page of commits, whose dates are in no order, of the latest.
+    `oldest` is the time of the page's oldest item. For a page of commits, it is the time of the latest commit, because
+    the dates of commits are in no order.
     """
     return sweep.down_to is not None and oldest is not None and oldest < sweep.down_to

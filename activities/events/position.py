@@ -20,7 +20,7 @@ SOURCES: tuple[EventSourceName, ...] = get_args(EventSourceName)
 
 @dataclass(frozen=True, kw_only=True)
 class EventPlace:
-    """The place in one source of events: where its reading resumes. Lists are newest first."""
+    """The place from which the reading of one event source resumes. Lists are ordered newest first."""
 
     status: Literal["open", "complete", "skipped"] = "open"
     reason: str = ""
@@ -90,7 +90,7 @@ class EventPlace:
 
     @property
     def offset(self) -> int | None:
-        """The number of items above the place in the list; None if this sweep did not read the list from its top."""
+        """The number of items above the place in the list. None if this sweep did not read the list from its top."""
         return None if self.listed is None else self.listed + self.unserved + self.missing
 
     @property
@@ -100,17 +100,17 @@ class EventPlace:
 
     @classmethod
     def look_again(cls, way: int = 0) -> Self:
-        """Returns the top of a source that an earlier sweep skipped and noted. `way` is the index of its API."""
+        """Returns the top of a source that an earlier sweep skipped and noted. `way` is the index of the API to use."""
         return cls(way=way, noted=True)
 
     def give_up(self, reason: str, kind: NoteKind | None, missing: int = 0) -> Self:
         """Returns the place of a source that is skipped. `reason` is in GitHub's words, or in ours. `kind` is the kind
-        of its note; None if nothing is noted, because GitHub may serve the source later.
+        of the source's note. `kind` is None if nothing is noted, because GitHub may serve the source later.
         """
         return type(self)(status="skipped", reason=reason, kind=kind, missing=missing, as_of=self.as_of, way=self.way)
 
     def take_next_way(self, reason: str) -> Self:
-        """Returns the place at the top of the same list in the source's next API. `reason` says why it changes."""
+        """Returns the place at the top of the same list in the source's next API. `reason` says why the API changes."""
         return type(self)(reason=reason, way=self.way + 1, as_of=self.as_of)
 
     def after_page(
@@ -124,12 +124,11 @@ class EventPlace:
         oldest: datetime | None = None,
         total: int | None = None,
     ) -> Self:
-        """Returns the place with the counts and the depth that a page of the list showed. The cursor stays: another
-        method moves it.
+        """Returns the place with the counts and the depth that a page of the list showed. The cursor does not change.
 
-        `more`: another page follows. `depth`: the earliest time on the page, of the times by which the list is ordered.
-        `ties`: the ids of the page's items of that time. `oldest`: for star_history, the earliest week read so far.
-        `total`: GitHub's count of the list.
+        `more` says whether another page follows. `depth` is the earliest time on the page, of the times by which the
+        list is ordered, and `ties` are the ids of the page's items at that time. `oldest` is the earliest week read so
+        far, for star_history only. `total` is GitHub's count of the list.
         """
         if self.is_at_top and self.until is None:
             place = replace(self, hidden=0, unserved=0, missing=0, odd=[], listed=0)
@@ -157,7 +156,7 @@ class EventPlace:
         )
 
     def remember(self, page: OddPage) -> Self:
-        """Returns the place that counts the items that this page lacks. A later sweep requests the page again."""
+        """Returns the place that also counts the absent items of this page. A later sweep requests the page again."""
         return replace(
             self,
             hidden=self.hidden + page.hidden,
@@ -167,7 +166,7 @@ class EventPlace:
         )
 
     def forget(self, cursor: str | None) -> Self:
-        """Returns the place that no longer counts the items that the odd page at this cursor lacked."""
+        """Returns the place that no longer counts the absent items of the odd page at this cursor."""
         place = self
         for page in self.odd:
             if page.cursor == cursor:
@@ -181,14 +180,15 @@ class EventPlace:
         return place
 
     def count_blank(self, asked_at: datetime) -> Self:
-        """Returns the place after one more empty page in a row that is in doubt, because the list has items."""
+        """Returns the place after one more empty page in a row. The page is in doubt, because the list has items."""
         return replace(self, as_of=self.as_of or asked_at, blanks=self.blanks + 1)
 
     def count_missing(self, total: int | None, last: OddPage, end: str | None) -> Self:
-        """Returns the place at the end of a list, with the number of items that GitHub counts and did not show.
+        """Returns the place at the end of a list. It counts as missing the items that GitHub counts and did not show.
 
-        `last` is the list's last page, `end` the cursor behind it. Missing items that fit on the last page are looked
-        for there. If more are missing, GitHub may have ended the list too early, so later sweeps read on from `end`.
+        `last` is the list's last page, and `end` is the cursor behind that page. Missing items are assumed on the last
+        page if they fit on it. If more are missing, the list may have ended too early, so later sweeps read on from
+        `end`.
         """
         place = self
         if self.listed is not None and total is not None and total == self.total:
@@ -204,12 +204,12 @@ class EventPlace:
         return replace(place, reached_end=False, below=end or place.below) if place.tail else place
 
     def look_at(self, now: OddPage) -> Self:
-        """Returns the place after the first page in `self.again` was requested. `now` is what GitHub shows of it."""
+        """Returns the place after the first page of `self.again` was requested. `now` is what GitHub showed."""
         place = replace(self.forget(now.cursor).remember(now), again=self.again[1:])
         return place if place.again else place.stop_looking()
 
     def stop_looking(self) -> Self:
-        """Returns the place without `again`; a later sweep reads the rest. With `only_again` the source is complete."""
+        """Returns the place without `again`, which a later sweep reads. With `only_again` the source is complete."""
         return replace(self, again=[], status="complete" if self.only_again else self.status)
 
     def pass_over(self, cursor: str) -> Self:
@@ -222,11 +222,11 @@ class EventPlace:
         )
 
     def move_to(self, cursor: str, *, recent: bool) -> Self:
-        """Returns the place of the next page, at `cursor`. `recent`: the page just read ended the recent leg."""
+        """Returns the place at `cursor`, the next page's. `recent` says whether the last page ended the recent leg."""
         return replace(self, cursor=cursor, recent=recent)
 
     def move_below(self, cursor: str | None) -> Self:
-        """Returns the place at `cursor`, behind all that an earlier sweep read. None: the list's top."""
+        """Returns the place at `cursor`, below the part that an earlier sweep read. None is the top of the list."""
         return replace(self, cursor=cursor, until=None, progress=Progress(), listed=None)
 
     def complete(self) -> Self:
@@ -234,7 +234,7 @@ class EventPlace:
         return replace(self, status="complete", cursor=None)
 
     def complete_at(self, below: str | None) -> Self:
-        """Returns the complete place. Older items begin at `below`; None: the list was read whole."""
+        """Returns the complete place. Older items begin at `below`. `below` is None if the list was read whole."""
         return replace(self, status="complete", cursor=None, below=below, reached_end=below is None or self.reached_end)
 
     def complete_at_end(self) -> Self:
@@ -242,7 +242,7 @@ class EventPlace:
         return replace(self, status="complete", reached_end=True)
 
     def complete_without_end(self) -> Self:
-        """Returns the place of a source that is complete for this cutoff, and has no cursor for what is older."""
+        """Returns the place of a source that is complete for this cutoff, without a cursor for older items."""
         return replace(self, status="complete", cursor=None, reached_end=False)
 
     def restart(self) -> Self:
@@ -258,26 +258,26 @@ class EventPlace:
         )
 
     def leave_for_next_leg(self) -> Self:
-        """Returns the place from which another leg or another job reads what is older."""
+        """Returns the place from which another leg or another job reads the older items."""
         return replace(self, below=self.cursor or self.below, cursor=None, oids=None)
 
     def assume_complete(self) -> Self:
-        """Returns the place as complete: another sweep's leg read the source down to this job's cutoff or below."""
+        """Returns the place as complete, because another sweep read the source down to this job's cutoff."""
         return replace(self, status="complete")
 
     # history
 
     def ask_for_commit(self, oid: str, *, found: bool) -> Self:
-        """Returns the place after commit `oid` was requested. `found`: GitHub has it. A commit that GitHub does not
-        have, or that was requested before, counts as no progress.
+        """Returns the place after commit `oid` was requested. `found` says whether GitHub has the commit. A commit that
+        GitHub does not have, or that was requested before, counts as no progress.
         """
         short = oid[:12]
         moved = found and short not in self.asked
         return replace(self, asked=[*self.asked, short][-MOST_IDLE:], progress=self.progress.count(moved=moved))
 
     def at_commits(self, oids: list[str], asked_at: datetime, *, recent: bool | None) -> Self:
-        """Returns the place after a page, from which reading continues at the commits `oids`. `recent`: the page
-        reached the end of the recent leg; None: that is unknown.
+        """Returns the place after a page. Reading continues at the commits `oids`. `recent` says whether the page
+        reached the end of the recent leg. `recent` is None if that is unknown.
         """
         return replace(self, as_of=self.as_of or asked_at, oids=oids, recent=self.recent if recent is None else recent)
 
@@ -330,7 +330,7 @@ class EventPosition(Position):
         return any(place.status == "open" for place in self.places.values())
 
     def left(self) -> dict[str, Any]:
-        """Returns the fields that later sweeps need to resume. They are stored with the coverage."""
+        """Returns the fields that later sweeps need to resume. The coverage stores these fields."""
         return self.to_commit({"places", "branch", "head", "counted"})
 
     def begin(self) -> Self:
@@ -338,8 +338,8 @@ class EventPosition(Position):
         return replace(self, places={source: EventPlace() for source in SOURCES})
 
     def take_over(self, left: "EventPosition", *, low: datetime, as_of: datetime) -> Self:
-        """Returns the position of an earlier sweep that was complete from `low` to `as_of`. `left` is what that
-        sweep stored in the coverage (`EventPosition.left`).
+        """Returns the position that takes over from an earlier sweep, which was complete from `low` to `as_of`. `left`
+        is the position that the earlier sweep stored in the coverage (`EventPosition.left`).
         """
         return replace(
             self,
@@ -352,8 +352,8 @@ class EventPosition(Position):
         )
 
     def inherit(self, places: Mapping[EventSourceName, EventPlace], *, fresh: bool) -> Self:
-        """Returns the position with the places at which an earlier sweep left the sources. `fresh`: that sweep ended
-        within the hour.
+        """Returns the position with the places at which an earlier sweep left the sources. `fresh` says whether that
+        sweep ended within the hour.
         """
         return replace(self, places=dict(places), fresh=fresh, as_of=self.inherited_as_of if fresh else None)
 
@@ -363,32 +363,34 @@ class EventPosition(Position):
         return replace(self, places=self.places | {source: place})
 
     def after_answer(self, asked_at: datetime) -> Self:
-        """Returns the position with the moment of the sweep's first request as `as_of`, unless that is set."""
+        """Returns the position after an answer. The sweep's first answer sets `as_of` to `asked_at`."""
         return replace(self, as_of=self.as_of or asked_at)
 
     def with_branch(self, branch: str | None, head: str | None) -> Self:
-        """Returns the position with the default branch and the commit at its head; both None if there are none."""
+        """Returns the position with the default branch and the commit at its head. Both are None if the repository is
+        empty.
+        """
         return replace(self, branch=branch, head=head, no_head="")
 
     def with_counted(self, counted: Counted | None) -> Self:
-        """Returns the position with GitHub's counts, which were read before the sources."""
+        """Returns the position with GitHub's counts, which were taken before the sources were read."""
         return replace(self, counted=counted)
 
     def without_head(self, reason: str) -> Self:
-        """Returns the position with the reason for which GitHub does not show the head of the default branch."""
+        """Returns the position with the reason why GitHub does not show the head of the default branch."""
         return replace(self, no_head=reason)
 
     def with_size(self, source: EventSourceName, size: int | None) -> Self:
-        """Returns the position with the size of further pages of this source; None: the largest size."""
+        """Returns the position with the size of further pages of this source. `size` is None for the largest size."""
         others = {each: number for each, number in self.sizes.items() if each != source}
         return replace(self, sizes=others if size is None else others | {source: size})
 
     def after_thread(self, number: int) -> Self:
-        """Returns the position of the source `threads` behind the thread `number`; threads are ordered by number."""
+        """Returns the position of the source `threads` behind this thread. Threads are read in order of number."""
         return replace(self, number=number)
 
     def at_issues(self) -> Self:
-        """Returns the position of the source `threads` behind all pull requests: issues come next."""
+        """Returns the position of the source `threads` behind all pull requests. Issues come next."""
         return replace(self, table="issues", number=0)
 
     def leave_for_next_leg(self) -> Self:

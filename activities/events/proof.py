@@ -1,4 +1,4 @@
-"""The proof at the end of an events sweep: the result of each source, and what GitHub refused."""
+"""The proof at the end of an events sweep: the result of each source, and the data that GitHub refused."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ def reached_end(position: EventPosition) -> bool:
 
 
 def notes_of(position: EventPosition) -> list[str]:
-    """Returns what GitHub refuses or does not show, as lines for people."""
+    """Returns lines for people, each about data that GitHub refuses or does not show."""
     notes = []
     counted = position.places["star_history"].status == "complete"
     for source in SOURCES:
@@ -79,9 +79,9 @@ def noted_of(position: EventPosition) -> list[Note]:
 
 
 def whole_of(position: EventPosition) -> list[tuple[str, str]]:
-    """Returns the sources of which nothing is missing, so that earlier notes on them are deleted.
+    """Returns the sources of which nothing is missing. Earlier notes on these sources are deleted.
 
-    Each is a pair of what a note is about and a node's id; the id is empty because a source is no node.
+    Each source is a pair of its name and an empty node id. The id is empty because a source is not a node.
     """
     return [
         (source, "")

@@ -1,7 +1,7 @@
 """Reads a repository's events, source by source, each down to the cutoff.
 
-docs/sweep.md, "Events", has the rules. A list is read from its top down to the cutoff. If an earlier sweep read it,
-the list is read down to where that sweep began, and then on from where it ended.
+docs/sweep.md, "Events", has the rules. A list is read from its top down to the cutoff. If an earlier sweep read the
+list, reading goes down to where that sweep began, and then continues where that sweep ended.
 """
 
 from dataclasses import replace
@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 
 class EventReader:
-    """Reads the events of one sweep. The committed position holds all its state."""
+    """Reads the events of one sweep. A reader for the next slice needs only the committed position."""
 
     positions = EventPosition
     is_ahead = False
@@ -56,13 +56,15 @@ class EventReader:
         self._failures = max(sweep.attempts - 1, 0)
 
     def look_ahead(self, turn: Turn[EventPosition]) -> None:
-        """Does nothing: the next request is known only after the commit."""
+        """Does nothing, because the next request is known only after the commit."""
 
     async def close(self) -> None:
-        """Does nothing: no request is in flight between two turns."""
+        """Does nothing, because no request is in flight between two turns."""
 
     async def turn(self, position: EventPosition, *, threads_ended: bool) -> Turn[EventPosition]:
-        """Reads the next page after `position`. The end of a leg, or of the sweep, is a turn of its own."""
+        """Returns the turn of the next page after `position`. The end of a leg or of the sweep is a turn of its own. If
+        only stored threads are left to read and not all threads are stored yet, returns a turn that waits.
+        """
         if not position.places:
             position = await self._begin(position)
         source = self._order.next(position)
@@ -103,8 +105,8 @@ class EventReader:
             return turn
 
     def _may_shrink(self, source: EventSource, position: EventPosition, error: RetryNow) -> bool:
-        """Returns whether a smaller page may succeed. A 500 that is repeated counts as too large, although GitHub
-        does not say so.
+        """Returns whether a smaller page may succeed. A repeated failure counts as too large, although GitHub does not
+        say so.
         """
         smaller = source.can_shrink and size_of(position, source.name) > 1
         too_large = isinstance(error, TooLarge) or self._failures > 0
@@ -113,11 +115,12 @@ class EventReader:
     async def _after_failure(
         self, source: EventSource, position: EventPosition, error: RetryNow, failed: int
     ) -> Turn[EventPosition]:
-        """Returns the turn after a failure at the smallest page. It commits a smaller page size, or goes on without
-        what GitHub fails to serve (`EventSource.fail`).
+        """Returns the turn after a failure at the smallest page size. If the size was reduced just now, the turn only
+        commits the new size. Otherwise the source goes on without the item or the list that GitHub fails to serve
+        (`EventSource.fail`).
 
-        Raises the error until `PATIENCE` attempts have failed, and the probe's error if GitHub answers no other
-        request. A source that an earlier sweep noted gets one attempt.
+        Raises `error` until `PATIENCE` attempts have failed. Raises the probe's error if GitHub answers no other
+        request. A source that an earlier sweep noted gets only one attempt.
         """
         if position.places[source.name].noted:
             return await source.fail(position, error)
@@ -150,16 +153,16 @@ class EventReader:
         return position
 
     async def begin_next_leg(self, position: EventPosition) -> EventPosition:
-        """Returns the position at which the next leg begins: after what other jobs covered since the last leg, if
-        they read down to this job's cutoff; else unchanged.
+        """Returns the position at which the next leg begins. If other jobs read down to this job's cutoff since the
+        last leg, the next leg begins behind their coverage. Otherwise it begins at `position`.
         """
         covered = await self._begin(EventPosition())
         deep_enough = inheritance.is_deep_enough(covered, self._sweep.cutoff_at)
         return (covered if deep_enough else position).in_next_leg()
 
     def _end_leg(self, position: EventPosition) -> Turn[EventPosition]:
-        """Returns the turn that ends a leg. It writes the coverage, so that another job can resume from it before
-        the next leg begins.
+        """Returns the turn that ends a leg. The turn writes the coverage, so that another job can resume from the
+        coverage before the next leg begins.
         """
         assert position.as_of is not None and self._sweep.down_to is not None, "a leg that ends has read something"
         left = position.leave_for_next_leg().left()

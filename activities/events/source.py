@@ -29,28 +29,30 @@ class EventSource(Protocol):
     async def read(self, position: EventPosition) -> Turn[EventPosition]:
         """Reads the next page of this source, from its place in `position`. The turn holds the rows and the next place.
 
-        If GitHub refuses the list for good, the source is skipped, or continues by its next API. Raises the classes
-        of the taxonomy; `TooLarge` if a smaller page may succeed.
+        If GitHub refuses the list for good, the source is skipped, or continues with its next API. Raises the errors of
+        the taxonomy, among them `TooLarge` if a smaller page may succeed.
         """
         ...
 
     async def fail(self, position: EventPosition, error: RetryNow) -> Turn[EventPosition]:
-        """Returns the turn that goes on without what GitHub fails to serve: the source passes over an item, changes to
-        its next API, or is skipped. Called after repeated failures at the smallest page while GitHub answers other
-        requests, or after the first failure of a source that an earlier sweep noted.
+        """Returns the turn after GitHub failed to serve an item or the list. The source passes over the item, changes
+        to its next API, or is skipped.
+
+        Called after repeated failures at the smallest page size, if GitHub answers other requests. If an earlier sweep
+        noted the source, called after the first failure.
         """
         ...
 
     async def probe(self) -> None:
         """Sends a small request to the source's API, to find out whether GitHub answers at all. Raises the error of
-        that request.
+        this request.
         """
         ...
 
 
 def is_failure_of_list(error: RetryNow) -> bool:
-    """Returns whether the fault is this list's: GitHub answered, but failed at this request. A smaller page or another
-    API may then succeed.
+    """Returns whether only this list failed: GitHub answered, but not with the list. A smaller page or another API may
+    then succeed.
     """
     return isinstance(error, TooLarge) or error.code.startswith("http_") or error.code in ("bad_answer", "github_error")
 
@@ -61,7 +63,7 @@ def size_of(position: EventPosition, source: EventSourceName) -> int:
 
 
 def shrink(position: EventPosition, source: EventSourceName) -> EventPosition:
-    """Returns the position after a page that was too large: pages of this source become smaller."""
+    """Returns the position after a page that was too large. Further pages of this source are smaller."""
     size = size_of(position, source)
     smaller = next((each for larger, each in pairwise(SIZES) if larger == size), SIZES[1])
     return position.with_size(source, smaller)
@@ -69,8 +71,10 @@ def shrink(position: EventPosition, source: EventSourceName) -> EventPosition:
 
 def grow(position: EventPosition, source: EventSourceName, *, seconds: float, offset: int = 0) -> EventPosition:
     """Returns the position after an answer that took `seconds`. After a fast answer, pages of this source become larger
-    again. `offset`: how many items precede the next page, if pages have numbers. Pages with numbers become larger
-    only if `offset` is a multiple of the larger size.
+    again.
+
+    `offset` is the number of items before the next page, for a list with numbered pages. Numbered pages become larger
+    only if `offset` is a multiple of the larger size, because no page can begin between such multiples.
     """
     larger = next((each for each, smaller in pairwise(SIZES) if smaller == position.sizes.get(source)), None)
     if larger is None or seconds >= FAST_SECONDS or offset % larger:

@@ -10,7 +10,7 @@ from github.events.lists import EventPage
 
 
 class StarHistory(ListSource):
-    """Reads stars by day, without their users, for repositories whose stargazers GitHub does not show."""
+    """Reads the number of stars of each day, for repositories whose stargazers GitHub does not show."""
 
     name: EventSourceName = "star_history"
     builds_on: tuple[EventSourceName, ...] = ("stargazers",)

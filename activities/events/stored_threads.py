@@ -11,8 +11,8 @@ THREADS_A_TURN = 500
 
 
 class StoredThreads:
-    """Makes events of the opening, closing and reopening of pull requests and issues. This source is read last, when
-    all threads are stored.
+    """Derives an event from each opening, closing and reopening of a stored pull request or issue. This source is read
+    last, when all threads are stored.
     """
 
     name: EventSourceName = "threads"
@@ -45,8 +45,8 @@ class StoredThreads:
         return Turn(position.with_place(self.name, place), page=page)
 
     async def fail(self, position: EventPosition, error: RetryNow) -> Turn[EventPosition]:  # noqa: ARG002
-        """Never called, since this source sends no request."""
+        """Never called, because this source sends no request."""
         raise error
 
     async def probe(self) -> None:
-        """Does nothing, since this source sends no request."""
+        """Does nothing, because this source sends no request."""

@@ -1,5 +1,5 @@
-"""Uses the counts of a survey to save requests: lists that GitHub counts as empty are not read, and the events API is
-not read if nothing changed.
+"""Saves requests by the counts of a survey. Lists that GitHub counts as empty are not read. The events API is not read
+if nothing has changed.
 """
 
 from collections.abc import Mapping
@@ -57,10 +57,10 @@ def without_what_is_empty(position: EventPosition, survey: Survey, stored: Mappi
 
 
 def without_news(position: EventPosition, survey: Survey) -> EventPosition:
-    """Returns the position in which the events API counts as read, if GitHub's counts are unchanged since an earlier
-    sweep within the hour.
+    """Returns the position in which the events API counts as read, if GitHub's counts are the same as at an earlier
+    sweep within the hour. The events are then complete as of that earlier sweep.
 
-    The events are then complete as of that earlier sweep.
+    Otherwise returns `position` unchanged.
     """
     counted, place = counted_by(survey), position.places["events"]
     if place.until is None:
