@@ -1,10 +1,11 @@
-"""`launch.py PARENT SIGNAL USER PROGRAM [ARGUMENT ...]`: turns this process into PROGRAM, which gets SIGNAL when the
+"""`launch.py PARENT SIGNAL USER PROGRAM [ARGUMENT ...]`: turns this process into PROGRAM. PROGRAM gets SIGNAL when the
 process PARENT ends.
 
-PARENT may end in any way, even by SIGKILL: on Linux the kernel sends the signal, elsewhere a watchdog process does.
-The process first switches to the user USER, unless that is `-`. This is a program, and not a function between fork
-and exec, because Python code there can deadlock if the parent has threads. It uses the standard library only,
-because it runs before anything is imported.
+PARENT may end in any way, even by SIGKILL. On Linux the kernel sends the signal; elsewhere a watchdog process sends it.
+If USER is not `-`, the process first switches to the user USER.
+
+This is a program, not a function that runs between fork and exec, because Python code between fork and exec can
+deadlock if the parent has threads. It uses the standard library only, because it runs without the installed packages.
 """
 
 import contextlib
@@ -26,8 +27,8 @@ def become(user: str) -> None:
 
 
 def die_with(parent: int, number: int) -> None:
-    """Arranges that this process gets the signal `number` once the process `parent` has ended. Call it after the change
-    of user, which would undo that.
+    """Arranges that this process gets the signal `number` when the process `parent` ends. Call it after the change of
+    user, because a change of user cancels the arrangement. If `parent` has ended already, this process exits.
     """
     if sys.platform == "linux":
         if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, number, 0, 0, 0) != 0:
@@ -39,8 +40,8 @@ def die_with(parent: int, number: int) -> None:
 
 
 def watch(parent: int, number: int) -> None:
-    """Starts a watchdog process, which sends this process the signal `number` once the process `parent` has ended. The
-    watchdog is not a child of this process, so that PROGRAM has only children that it started itself.
+    """Starts a watchdog process, which sends this process the signal `number` when the process `parent` has ended. The
+    watchdog is not a child of this process, so that PROGRAM has no children that it did not start.
     """
     program = os.getpid()
     child = os.fork()

@@ -1,7 +1,7 @@
-"""Debian's pgbouncer in front of a Postgres, in transaction mode: each transaction of a client may use another
-connection.
+"""Debian's pgbouncer in front of a Postgres, in transaction mode. Each transaction of a client may use another
+connection to Postgres.
 
-`make install` does not install it: `apt-get install pgbouncer`.
+`make install` does not install pgbouncer; `apt-get install pgbouncer` does.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ class PgBouncer:
     command: tuple[str | Path, ...]
 
     async def restart(self, processes: Processes) -> "PgBouncer":
-        """Stops pgbouncer and starts it again at the same port; returns the new one."""
+        """Stops pgbouncer and starts it again at the same port. Returns the new `PgBouncer`."""
         await asyncio.to_thread(self.process.stop)
         process = _launch(processes, f"pgbouncer-{uuid.uuid4().hex[:8]}", self.command)
         await process.until_ready(lambda: asyncio.to_thread(_is_up, process), within=30)
@@ -52,12 +52,14 @@ class PgBouncer:
 
 
 def program() -> str | None:
-    """Returns the path of pgbouncer; None if it is not installed."""
+    """Returns the path of pgbouncer. Returns None if pgbouncer is not installed."""
     return shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
 
 def start(processes: Processes, postgres: Postgres, connections: int = CONNECTIONS) -> PgBouncer:
-    """Starts pgbouncer in front of `postgres`. Raises `Unreachable` if it does not start, with its log."""
+    """Starts pgbouncer in front of `postgres`. Raises `Unreachable` if pgbouncer is not installed or does not start. If
+    it does not start, the error has the end of its log.
+    """
     executable = program()
     if executable is None:
         raise Unreachable("not_installed", "pgbouncer is not installed", "apt-get install pgbouncer")

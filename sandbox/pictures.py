@@ -1,7 +1,7 @@
 """`make pictures`: takes the screenshots in docs/pictures/ while the real programs run a backfill.
 
-It runs the demo at the speed of the real GitHub. Exit codes: 0 done, 2 bad input, 3 a part did not start, or there
-is no Chromium.
+It runs the demo at the speed of the real GitHub. Exit codes: 0 if all is done, 2 for bad input, 3 if a program does not
+start or there is no Chromium.
 """
 
 import asyncio
@@ -58,8 +58,8 @@ ENDED = """
 async def photograph(
     page_address: str, job_id: str, workspace_id: str, settings: Mapping[str, str], temporal_web: str | None
 ) -> None:
-    """Takes all screenshots of the job: while it runs, and after its end. Raises `Unreachable` if there is no
-    Chromium.
+    """Takes all screenshots of the job. Some show the job while it runs, others show it after its end. Raises
+    `Unreachable` if there is no Chromium.
     """
     async with async_playwright() as playwright:
         browser = await chromium.launch(playwright)

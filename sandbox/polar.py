@@ -1,7 +1,8 @@
-"""Polar's API for a merchant whose subscriptions a test controls: the list, deliveries, redelivery, limits and pages.
+"""Polar's API for a merchant whose subscriptions a test controls. It has the list of subscriptions, deliveries,
+redelivery, limits and pages.
 
-`change` changes a subscription and creates an event about it. `deliver` delivers an event; an event that is never
-delivered is lost. A request that is not modelled is refused with 501.
+`change` changes a subscription and creates an event about the change. `deliver` delivers an event. An event that is
+never delivered is lost. A request that the server does not model is refused with 501.
 """
 
 import json
@@ -33,7 +34,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass
 class Event:
-    """An event of Polar's. `succeeded` is None before its first delivery."""
+    """An event of Polar's. `succeeded` says whether the last delivery succeeded. It is None before the first
+    delivery.
+    """
 
     id: str
     payload: dict[str, Any]
@@ -60,7 +63,8 @@ class Delivery:
 class PolarServer:
     """A server that answers while its context is open. `url` is the value for `POLAR_API_URL`.
 
-    `faults` are answered first, one to each request: a status, or the text of a body with status 200.
+    `faults` are wrong answers, each for one request. A number is the status of an error. A text is the body of an
+    answer with status 200.
     """
 
     def __init__(self, token: str = "polar_oat_sandbox", *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -106,9 +110,11 @@ class PolarServer:
     # --- What happens at Polar ----------------------------------------------------------------------------------------
 
     def change(self, subscription_id: str, kind: str, at: datetime, **fields: Any) -> Event:
-        """Creates a subscription with `fields`, or changes it to them; returns the event `subscription.{kind}`.
+        """Creates a subscription with `fields`, or sets these fields of an existing one. Returns the event
+        `subscription.{kind}`.
 
-        A planned change of product (`pending_update`) does not change the subscription's other fields.
+        If `fields` is only a planned change of product (`pending_update`), the subscription's other fields stay as they
+        are.
         """
         changed = at - BEFORE_THE_EVENT
         before = self.subscriptions.get(subscription_id)
@@ -127,12 +133,12 @@ class PolarServer:
         return event
 
     async def deliver(self, event: Event, at: datetime | None = None) -> None:
-        """Makes one attempt to deliver the event. It succeeds if the endpoint accepts the event."""
+        """Makes one attempt to deliver the event. The attempt succeeds if the endpoint accepts the event."""
         event.succeeded = self.endpoint is not None and await self.endpoint(event)
         self.deliveries.append(Delivery(str(uuid.uuid4()), event, event.succeeded, at or event.created_at))
 
     def closed_for(self, seconds: float) -> None:
-        """Refuses every request with a rate limit, for this many seconds."""
+        """Answers every request with 429 for this many seconds, as if the rate limit were reached."""
         self._times = deque([self._clock() + seconds - 60] * self.requests_a_minute)
 
     # --- HTTP ---------------------------------------------------------------------------------------------------------

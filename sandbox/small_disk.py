@@ -1,4 +1,4 @@
-"""A file system of its own that can be full, for a server's files: a tmpfs, which only root may mount."""
+"""A small file system that a test can make full, for a server's files. It is a tmpfs, which only root may mount."""
 
 import contextlib
 import errno
@@ -14,7 +14,7 @@ PAGE = 4096
 
 @dataclass(frozen=True)
 class SmallDisk:
-    """A mounted tmpfs of limited size, which a test can make full. It uses memory only for the files in it."""
+    """A mounted tmpfs of limited size, which a test can make full. It uses only as much memory as its files need."""
 
     path: Path
     size: int
@@ -22,7 +22,7 @@ class SmallDisk:
 
     @contextlib.contextmanager
     def full(self) -> Iterator[None]:
-        """Makes the disk full while the `with` block runs: shrinks the file system to what it holds."""
+        """Makes the disk full while the `with` block runs: shrinks the file system to the size of its files."""
         used = shutil.disk_usage(self.path).used
         while not self._resize(used):
             # Somebody wrote meanwhile.
@@ -40,8 +40,9 @@ class SmallDisk:
 
 @contextlib.contextmanager
 def mounted(path: Path, size: int) -> Iterator[SmallDisk | None]:
-    """Mounts a file system of `size` bytes at the new folder `path` while the `with` block runs. Yields None, and makes
-    no folder, if this process cannot mount one."""
+    """Mounts a file system of `size` bytes at the new folder `path` while the `with` block runs. If this process cannot
+    mount a file system, yields None and leaves no folder.
+    """
     path.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=711", "tmpfs", str(path)]
     if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode != 0:

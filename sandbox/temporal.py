@@ -30,8 +30,8 @@ memory: Go collects garbage less often, and has no idle threads that look for wo
 
 @dataclass(frozen=True)
 class Temporal:
-    """A running server. `address` is the value for `TEMPORAL_ADDRESS`; `web` is the address of the Web UI, if it has
-    one.
+    """A running server. `address` is the value for `TEMPORAL_ADDRESS`. `web` is the address of the Web UI, or None if
+    the server has no Web UI.
     """
 
     process: Process
@@ -41,8 +41,8 @@ class Temporal:
     environment: Mapping[str, str] | None
 
     async def restart(self, processes: Processes) -> "Temporal":
-        """Stops the server, if it still runs, and starts it again; returns the new one. It has then forgotten
-        everything, unless it was started as `durable` or with `web`.
+        """Stops the server if it still runs, and starts it again. Returns the new `Temporal`. The new server has lost
+        all workflows, unless the old one was started as `durable` or with `web`.
 
         Raises `Unreachable`, with the server's log, if it does not start.
         """
@@ -57,7 +57,8 @@ def start(processes: Processes, *, web: bool = False, durable: bool = False, fru
     """Starts a server with the namespace `default`. With `web` it has a Web UI. With `frugal` it takes less processor
     time and more memory (`FRUGAL`).
 
-    Its workflows are in memory. With a Web UI, or if `durable`, they are in a file in the directory of `processes`.
+    The server keeps workflows in memory. With `web` or `durable` it keeps them in a file in the directory of
+    `processes`.
 
     Raises `Unreachable`, with the server's log, if it does not start.
     """

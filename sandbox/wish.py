@@ -1,4 +1,6 @@
-"""Reads which repositories the demo backfills, from `REPOS`, `EXPORTS` and `DAYS`."""
+"""Reads from `REPOS`, `EXPORTS` and `DAYS` which repositories the demo backfills, and how many days of history are
+bought.
+"""
 
 import gzip
 import json
@@ -19,8 +21,8 @@ FULL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/(?!\.{1,2}$)[A-Za-z0-9._-]{1,1
 
 @dataclass(frozen=True)
 class Wish:
-    """The repositories that the demo backfills. If `real`, they are the real GitHub's. Otherwise they are the
-    stand-in's: from `exports` if there are any, else generated.
+    """The repositories that the demo backfills, and `days` of history. If `real` is true, the repositories are on the
+    real GitHub. Otherwise the stand-in serves them: from `exports` if there are any, or else generated.
     """
 
     repositories: tuple[str, ...]
@@ -30,7 +32,7 @@ class Wish:
 
 
 def wish(environment: Mapping[str, str]) -> Wish:
-    """Reads `REPOS`, `EXPORTS` and `DAYS`. Raises a `BadInput` that names what is wrong."""
+    """Reads `REPOS`, `EXPORTS` and `DAYS`. Raises a `BadInput` that names the wrong variable."""
     repositories = tuple(dict.fromkeys(environment.get("REPOS", "").replace(",", " ").split()))
     for name in repositories:
         if not FULL_NAME.fullmatch(name):

@@ -8,7 +8,7 @@ from sandbox.github.world.clock import Stamp
 
 
 class Register(Protocol):
-    """The part of a world that accounts use. The world takes note when an account is renamed, deleted or flagged."""
+    """The part of a world that accounts use. An account tells the world that it is renamed, deleted or flagged."""
 
     def rename_account(self, account: "Account", login: str) -> None: ...
 
@@ -21,7 +21,7 @@ class Register(Protocol):
 class Account:
     """An account. `typename` is User, Bot, Mannequin, Organization or EnterpriseUserAccount.
 
-    `login` is the one that GraphQL shows. REST shows `dependabot[bot]` for the bot `dependabot`. Content of a
+    `login` is the login that GraphQL shows. REST shows `dependabot[bot]` for the bot `dependabot`. The content of a
     deleted account is served without an author.
     """
 
@@ -77,8 +77,8 @@ class Account:
         self.world.delete_account(self)
 
     def flag(self) -> None:
-        """Flags the account as spam, until `unflag`. Its content and stars are counted and not shown, its threads are
-        missing from every list and from `node`, and no `updated_at` changes (PyGithub#631, dcoapp/app#58,
+        """Flags the account as spam, until `unflag`. The account's content and stars are counted but not shown. Its
+        threads are missing from every list and from `node`. No `updated_at` changes (PyGithub#631, dcoapp/app#58,
         streamlink#622).
         """
         self.world.flag_account(self, True)
@@ -128,5 +128,5 @@ Reviewer = Account | Team
 
 
 def present(account: Account | None) -> Account | None:
-    """Returns the account as GitHub shows it; None once it is deleted."""
+    """Returns the account as GitHub shows it. Returns None if the account was deleted."""
     return None if account is None or account.deleted else account

@@ -1,4 +1,4 @@
-"""GitHub Apps: where they are installed, what each installation may see, and its tokens."""
+"""GitHub Apps, their installations, and what each installation may see. An installation has tokens of its own."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -20,8 +20,8 @@ READS = {
 
 @dataclass(slots=True, eq=False, repr=False)
 class App:
-    """A GitHub App. It signs with the private key that belongs to `public_key` (PEM). Tokens of its installations are
-    valid for `token_seconds`.
+    """A GitHub App. It signs its JSON web tokens with the private key that belongs to `public_key` (PEM). Tokens of its
+    installations are valid for `token_seconds`.
     """
 
     world: Ground
@@ -33,9 +33,11 @@ class App:
     installations: "dict[int, Installation]" = field(default_factory=dict)
 
     def install(self, login: str, *repositories: RepositoryIdentity, **permissions: str) -> "Installation":
-        """Installs the App for all present and future repositories of the account, or for `repositories` only.
-        `permissions` are added to `READS`, such as `contents="write"`. Raises `ValueError` if it is installed there
-        already.
+        """Installs the App for the account `login`, and returns the installation. It covers `repositories`, or all
+        present and future repositories of the account if none are given. `permissions` such as `contents="write"` are
+        added to `READS`.
+
+        Raises `ValueError` if the App is already installed for the account.
         """
         with self.world.lock:
             owner = self.world.account(login, "Organization")
@@ -49,8 +51,8 @@ class App:
 
 @dataclass(slots=True, eq=False, repr=False)
 class Installation:
-    """One installation of the App, with a budget of its own. `repositories` are the selected ones; None means all of
-    the account's.
+    """One installation of the App, with a budget of its own. `repositories` are the selected repositories. None means
+    all repositories of the account.
     """
 
     app: App
@@ -73,8 +75,8 @@ class Installation:
         return "all" if self.repositories is None else "selected"
 
     def reads(self, permission: str) -> bool:
-        """Returns whether the installation has a permission. `install(..., contents="none")` makes an installation
-        that cannot read contents.
+        """Returns whether the installation may read what the permission covers, such as `contents`. To test an
+        installation that may not read contents, install the App with `contents="none"`.
         """
         return self.permissions.get(permission) in ("read", "write")
 
@@ -83,7 +85,7 @@ class Installation:
         return mine and (self.repositories is None or repository in self.repositories)
 
     def create_token(self) -> tuple[str, Stamp]:
-        """Creates a token; returns it and when it expires. Earlier tokens stay valid."""
+        """Creates a token. Returns the token and the time at which it expires. Earlier tokens stay valid."""
         with self.app.world.lock:
             token = f"ghs_{secrets.token_hex(18)}"
             expires_at = stamp(self.app.world.clock.now() + timedelta(seconds=self.app.token_seconds))
@@ -91,7 +93,9 @@ class Installation:
             return token, expires_at
 
     def suspend(self) -> None:
-        """Refuses the installation's tokens (403), and new ones, until `unsuspend`."""
+        """Suspends the installation until `unsuspend`. GitHub then refuses the installation's tokens (403) and creates
+        no new tokens.
+        """
         with self.app.world.lock:
             self.suspended_at = self.app.world.clock.stamp()
 
@@ -100,8 +104,8 @@ class Installation:
             self.suspended_at = None
 
     def uninstall(self) -> None:
-        """Removes the installation and its tokens (401). If the App is installed again, the installation has another
-        id.
+        """Removes the installation; its tokens then get a 401. If the App is installed again, the new installation has
+        another id.
         """
         with self.app.world.lock:
             del self.app.installations[self.database_id]

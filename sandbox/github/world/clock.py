@@ -11,7 +11,9 @@ def stamp(moment: datetime) -> Stamp:
 
 
 def moment(at: Stamp) -> datetime:
-    """Returns the datetime of a stamp; UTC if the stamp names no zone. Raises `ValueError` if it is not ISO 8601."""
+    """Returns the datetime of a stamp, in UTC if the stamp names no time zone. Raises `ValueError` if the text is not
+    ISO 8601.
+    """
     parsed = datetime.fromisoformat(at)
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
@@ -21,8 +23,8 @@ def after(at: Stamp, seconds: float) -> Stamp:
 
 
 class Clock:
-    """A clock that runs with real time, from `at` on if that is given. After `stop`, only `set` and `advance`
-    move it.
+    """A clock that runs with real time. It starts at `at`, or at the present time if `at` is None. After `stop`, only
+    `set` and `advance` move the clock.
     """
 
     def __init__(self, at: datetime | None = None, *, stopped: bool = False) -> None:

@@ -1,7 +1,7 @@
-"""The graph of a repository's commits, its branches, and their changes: pushes, merges, creations, deletions.
+"""The graph of a repository's commits, and its branches. Branches change by pushes, merges, creations and deletions.
 
-A commit never changes and never vanishes: after a force push it can still be requested by its oid. Dates come from
-the clocks of authors, so a commit may be older than its parent.
+A commit never changes and never vanishes. After a force push it can still be requested by its oid. Its dates come from
+its author's clock, so a commit may be older than its parent.
 """
 
 import heapq
@@ -29,8 +29,8 @@ happened = attrgetter("timestamp", "database_id")
 
 @dataclass(slots=True, eq=False, repr=False)
 class Commit:
-    """A commit. If it is not in its repository's graph, only its oid is known. `author_name` is the name of an author
-    who has no account.
+    """A commit. If the commit is not in its repository's graph, only its oid is known. `author_name` is the author's
+    name if the author has no account.
     """
 
     typename: ClassVar[str] = "Commit"
@@ -83,8 +83,8 @@ class Commit:
         return self.url
 
     def history(self) -> "list[Commit]":
-        """Returns this commit and its ancestors, in the order of `git log`: next comes always the newest of the parents
-        that are not listed yet.
+        """Returns this commit and its ancestors, in the order of `git log`. The next commit is always the newest
+        unlisted parent of the commits listed so far.
         """
         listed, queue, seen = [], [(_newest_first(self), 0, self)], {self.oid}
         while queue:
@@ -103,7 +103,9 @@ def _newest_first(commit: Commit) -> float:
 
 @dataclass(slots=True, eq=False, repr=False)
 class Activity:
-    """One change of a branch, as REST's `/activity` lists it. If it is a push, there is a `PushEvent`, too."""
+    """One change of a branch, as REST's `/activity` lists it. If the change is a push, the repository also has a
+    `PushEvent` about it.
+    """
 
     typename: ClassVar[str] = "Push"
 
@@ -138,7 +140,7 @@ class Activity:
 class Git:
     """A repository's commits by oid, the heads of its branches by name, and its activity, oldest first.
 
-    Only the repository's methods change it, while they hold the lock.
+    Only the repository's methods may change a `Git`, because they hold the world's lock.
     """
 
     repository: RepositoryIdentity
@@ -147,8 +149,8 @@ class Git:
     activity: list[Activity] = field(default_factory=list)
 
     def commit(self, oid: str) -> Commit:
-        """Returns the commit with that oid. If the repository does not have it, returns a commit of which only the oid
-        is known.
+        """Returns the commit with that oid. If the repository does not have the commit, returns a new `Commit` with the
+        oid alone.
         """
         return self.commits.get(oid) or Commit(self.repository, oid)
 
@@ -162,7 +164,7 @@ class Git:
         return self.branches.get(branch)
 
     def root(self) -> Commit:
-        """Returns the head of the default branch. If the branch has no commit, one is created."""
+        """Returns the head of the default branch. If the branch has no commit yet, creates its first commit."""
         repository = self.repository
         if repository.default_branch not in self.branches:
             oid = repository.world.oid(f"root of {repository.database_id}")
@@ -171,7 +173,10 @@ class Git:
         return self.branches[repository.default_branch]
 
     def chain(self, onto: Commit | None, commits: int | Sequence[str], author: Account | None, at: Stamp) -> Commit:
-        """Adds commits on top of `onto`; returns the last one. `commits` is their number, or a list of their oids."""
+        """Adds commits on top of `onto`, and returns the last one. `commits` is the number of new commits, or a list of
+        their oids. If `onto` is None, the first commit has no parent. Raises `ValueError` if there is no commit to
+        return.
+        """
         world = self.repository.world
         if isinstance(commits, int):
             start = len(self.commits)
@@ -186,14 +191,18 @@ class Git:
         return onto
 
     def merge(self, base: str, head: Commit, oid: str, message: str, author: Account | None, at: Stamp) -> Commit:
-        """Adds the commit that merges `head` into the branch `base`; returns it."""
+        """Adds a commit that merges `head` into the branch `base`, and returns the commit. The branch itself does not
+        move.
+        """
         before = self.branches.get(base) or self.root()
         return self.add(Commit(self.repository, oid, message, at, author, parents=(before, head)))
 
     def move(
         self, branch: str, to: Commit | None, account: Account | None, at: Stamp, activity_type: ActivityType
     ) -> Activity:
-        """Moves the branch to the commit `to`, or deletes it if `to` is None, and records the activity."""
+        """Moves the branch to the commit `to`, or deletes the branch if `to` is None. Records the activity and returns
+        it.
+        """
         before = self.branches.get(branch)
         if to is None:
             self.branches.pop(branch, None)
@@ -210,7 +219,7 @@ class Git:
         at: Stamp,
         activity_type: ActivityType,
     ) -> Activity:
-        """Records an activity. The branch is not moved."""
+        """Records an activity and returns it. Does not move the branch."""
         number = self.repository.world.next_id("Push")
         oids = before.oid if before else NOTHING, after.oid if after else NOTHING
         made = Activity(self.repository, number, account, *oids, HEADS + branch, at, activity_type)
@@ -253,8 +262,9 @@ class RepositoryCode(RepositoryIdentity):
         at: Stamp | None = None,
         force: bool = False,
     ) -> Activity:
-        """Pushes commits to a branch (None: the default branch). `commits` is their number, or a list of their oids. A
-        branch that does not exist is created. `force` replaces the branch's head.
+        """Pushes commits to a branch, which is the default branch if `ref` is None. `commits` is the number of commits,
+        or a list of their oids. If the branch does not exist, it is created. With `force`, the new commits replace the
+        branch's head.
         """
         with self.changed():
             now, branch = at or self.world.clock.stamp(), self.branch(ref)
@@ -272,8 +282,8 @@ class RepositoryCode(RepositoryIdentity):
     def create_branch(
         self, account: Account | None, ref: str, oid: str | None = None, *, at: Stamp | None = None
     ) -> Activity:
-        """Creates a branch at a commit that exists; None: at the head of the default branch. Raises `ValueError` if the
-        branch exists.
+        """Creates a branch at the commit `oid`, or at the head of the default branch if `oid` is None. Raises
+        `ValueError` if the branch exists, and `KeyError` if the commit does not exist.
         """
         with self.changed():
             branch = self.branch(ref)
@@ -283,8 +293,8 @@ class RepositoryCode(RepositoryIdentity):
             return self.git.move(branch, to, account, at or self.world.clock.stamp(), "branch_creation")
 
     def delete_branch(self, account: Account | None, ref: str, *, at: Stamp | None = None) -> Activity:
-        """Deletes a branch. Its commits can still be requested by their oids. Raises `KeyError` if there is no such
-        branch.
+        """Deletes a branch. Its commits can still be requested by their oids. Raises `KeyError` if the branch does not
+        exist.
         """
         with self.changed():
             branch = self.branch(ref)
@@ -293,5 +303,7 @@ class RepositoryCode(RepositoryIdentity):
             return self.git.move(branch, None, account, at or self.world.clock.stamp(), "branch_deletion")
 
     def branch(self, ref: str | None) -> str:
-        """Returns the name of a branch without `refs/heads/`. For None, it is the name of the default branch."""
+        """Returns the name of a branch without `refs/heads/`. Returns the name of the default branch if `ref` is
+        None.
+        """
         return ref.removeprefix(HEADS) if ref else self.default_branch

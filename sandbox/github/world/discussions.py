@@ -1,8 +1,7 @@
-"""Discussions: their categories, their comments and replies, their answers, and how they change.
+"""Discussions: their categories, comments, replies and answers, and how they change.
 
-Attributes are named as in GitHub's GraphQL, in snake case. Every change holds the world's lock, as in `threads.py`.
-The docstring of each change says whether it moves `updated_at`. A comment's `updated_at` and its discussion's are
-independent.
+Attributes are named as in GitHub's GraphQL, in snake case. Every change holds the world's lock, as in `threads.py`. The
+`updated_at` of a discussion and the `updated_at` of its comments are independent of each other.
 """
 
 from bisect import insort
@@ -32,7 +31,7 @@ _created = attrgetter("created_at", "database_id")
 
 @dataclass(slots=True, eq=False, repr=False)
 class DiscussionCategory:
-    """A category. `emoji` is the name of an emoji between colons."""
+    """A category of discussions. `emoji` is the name of an emoji between colons."""
 
     typename: ClassVar[str] = "DiscussionCategory"
 
@@ -64,7 +63,9 @@ class DiscussionCategory:
 
 @dataclass(slots=True, eq=False, repr=False)
 class DiscussionComment(Written):
-    """A comment, or a reply to a comment. A reply has the comment as its `reply_to`, and has no replies itself."""
+    """A comment on a discussion, or a reply to a comment. `reply_to` of a reply is the comment; it is None for a
+    comment. A reply has no replies.
+    """
 
     typename: ClassVar[str] = "DiscussionComment"
 
@@ -99,28 +100,30 @@ class DiscussionComment(Written):
         database_id: int | None = None,
         at: Stamp | None = None,
     ) -> "DiscussionComment":
-        """Adds a reply. `bump` moves the `updated_at` of the discussion, but not of this comment. Raises `ValueError`
-        if this comment is a reply itself.
+        """Adds a reply to this comment and returns the reply. `bump` says whether the discussion's `updated_at` moves.
+        The comment's `updated_at` stays. Raises `ValueError` if this comment is itself a reply.
         """
         if self.reply_to is not None:
             raise ValueError("there are two levels only")
         return self.discussion.comment(author, body, bump=bump, database_id=database_id, at=at, reply_to=self)
 
     def edit(self, body: str, *, bump: bool = True) -> None:
-        """Changes the text. `bump` moves the `updated_at` of the comment, but not of the discussion."""
+        """Changes the text. `bump` says whether the comment's `updated_at` moves. The discussion's `updated_at`
+        stays.
+        """
         with self.repository.changed():
             self.body = body
             if bump:
                 self.updated_at = self.last_edited_at = self.world.clock.stamp()
 
     def upvote(self, votes: int = 1) -> None:
-        """Adds upvotes; no `updated_at` changes."""
+        """Adds upvotes. No `updated_at` changes."""
         with self.repository.changed():
             self.upvote_count += votes
 
     def mark_as_answer(self, by: Account | None = None) -> None:
-        """Marks this comment as the answer, in place of another one. Raises `ValueError` if the category has no
-        answers.
+        """Makes this comment the answer, and moves the discussion's `updated_at`. An earlier answer is no longer the
+        answer. Raises `ValueError` if discussions of the category cannot have answers.
         """
         discussion = self.discussion
         if not discussion.category.is_answerable:
@@ -131,8 +134,8 @@ class DiscussionComment(Written):
             discussion.bump()
 
     def delete(self) -> None:
-        """Deletes the comment. The discussion's `updated_at` stays. A comment with replies is kept, without text and
-        author. If the comment was the answer, the discussion is no longer answered.
+        """Deletes the comment. The discussion's `updated_at` stays. If the comment has replies, it stays in the list,
+        without text and author. If the comment was the answer, the discussion is no longer answered.
         """
         with self.repository.changed():
             if self.is_answer:
@@ -148,8 +151,8 @@ class DiscussionComment(Written):
 
 @dataclass(slots=True, eq=False, repr=False)
 class Discussion(Written):
-    """A discussion. `comments` are the comments of the first level, in order of creation; replies have the
-    same order.
+    """A discussion. `comments` are its first-level comments, in order of creation. A comment's replies are in order of
+    creation, too.
     """
 
     typename: ClassVar[str] = "Discussion"
@@ -176,7 +179,9 @@ class Discussion(Written):
 
     @property
     def is_answered(self) -> bool | None:
-        """Whether the discussion has an answer; None if its category has no answers, as on GitHub."""
+        """Whether the discussion has an answer. It is None if discussions of the category cannot have answers, as on
+        GitHub.
+        """
         return self.answer is not None if self.category.is_answerable else None
 
     @property
@@ -189,7 +194,9 @@ class Discussion(Written):
     def edit(
         self, *, title: str | None = None, body: str | None = None, category: DiscussionCategory | None = None
     ) -> None:
-        """Changes title, text or category. If the new category has no answers, the discussion loses its answer."""
+        """Changes the title, the text or the category. If the new category has no answers, the discussion loses its
+        answer.
+        """
         with self.repo.changed():
             self.title = self.title if title is None else title
             if body is not None:
@@ -210,7 +217,9 @@ class Discussion(Written):
         at: Stamp | None = None,
         reply_to: DiscussionComment | None = None,
     ) -> DiscussionComment:
-        """Adds a comment. `bump` moves the discussion's `updated_at`; GitHub sometimes does not move it."""
+        """Adds a comment and returns it. `bump` says whether the discussion's `updated_at` moves, because GitHub
+        sometimes does not move it.
+        """
         with self.repo.changed():
             at = at or self.world.clock.stamp()
             number = database_id or self.world.next_id("DiscussionComment")
@@ -233,7 +242,7 @@ class Discussion(Written):
                 self.bump()
 
     def upvote(self, votes: int = 1) -> None:
-        """Adds upvotes; no `updated_at` changes."""
+        """Adds upvotes. No `updated_at` changes."""
         with self.repo.changed():
             self.upvote_count += votes
 
@@ -248,7 +257,7 @@ class Discussion(Written):
             self.bump()
 
     def delete(self) -> None:
-        """Deletes the discussion and everything in it. Its number is not used again."""
+        """Deletes the discussion and everything in it. The discussion's number is not used again."""
         with self.repo.changed():
             self.repo.deleted.add(self.number)
             del self.repo.discussions[self.number]
@@ -276,8 +285,8 @@ class RepositoryDiscussions(RepositoryPullRequests):
         return self.discussions[number]
 
     def discussion_category(self, name: str, *, answerable: bool | None = None) -> DiscussionCategory:
-        """Returns the category of that name; it is created if there is none. `answerable` is True by default only
-        for Q&A.
+        """Returns the category of that name. If the category does not exist, creates it. `answerable` says whether
+        discussions of the new category can have answers. By default only those of Q&A can.
         """
         with self.changed():
             if name not in self.discussion_categories:
@@ -298,8 +307,8 @@ class RepositoryDiscussions(RepositoryPullRequests):
     def open_discussion(
         self, author: Account | None, title: str, body: str = "", *, category: str = "General", **fields: Any
     ) -> Discussion:
-        """Opens a discussion now. `category` is a name, `fields` are fields of `Discussion`. Raises `ValueError` if
-        discussions are switched off.
+        """Opens a discussion now and returns it. `category` is the name of a category, `fields` are fields of
+        `Discussion`. Raises `ValueError` if discussions are switched off.
         """
         if not self.has_discussions_enabled:
             raise ValueError(f"{self.name_with_owner} has no discussions")

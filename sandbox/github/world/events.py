@@ -1,7 +1,7 @@
 """The events of a repository, as GitHub's events API shows them.
 
-An event is derived from the world, and always has the same id and time. Its time differs by up to five seconds from
-the time of the object that it is about, because at GitHub these times never agree. It is never in the future.
+An event is derived from an object of the world, and always has the same id and time. Its time differs by up to five
+seconds from the object's time, because the two never agree at GitHub, either. An event is never in the future.
 """
 
 from bisect import bisect_left, bisect_right
@@ -33,7 +33,9 @@ EPOCH = moment("2008-01-01T00:00:00Z").timestamp()
 
 
 class Happening(NamedTuple):
-    """Something that happened, from which an event is made: when, to which object (`source`), by whom, which action."""
+    """Something that happened, from which an event is made. `source` is the object that it happened to, `account` is
+    the account that did it.
+    """
 
     at: Stamp
     type: str
@@ -44,7 +46,9 @@ class Happening(NamedTuple):
 
 @dataclass(slots=True, frozen=True)
 class Event:
-    """One event. `created_at` is the event's time, not that of the object that it is about."""
+    """One event. `created_at` is the time of the event itself. It differs slightly from the time of `source`, the
+    object that the event is about.
+    """
 
     repository: Repository
     id: int
@@ -59,8 +63,8 @@ order = attrgetter("created_at", "id")
 
 
 def shown(repository: Repository) -> list[Event]:
-    """Returns the events that the API shows now, newest first: those of the last month, without those of deleted
-    accounts.
+    """Returns the events that the API shows now, newest first: at most 300, from the last 30 days. It leaves out events
+    of deleted accounts, archived events, and events younger than `events_latency`.
     """
     now = repository.world.clock.stamp()
     first, last = after(now, -EVENTS_DAYS * 86_400), after(now, -repository.events_latency)
@@ -82,8 +86,8 @@ def _is_hidden(event: Event) -> bool:
 
 
 def between(repository: Repository, first: Stamp, last: Stamp) -> Iterator[Event]:
-    """Yields all events from `first` to `last`, newest first. Events of deleted accounts are among them, because the
-    archive recorded them earlier.
+    """Yields all events from `first` to `last`, roughly newest first: two events may be swapped if they are seconds
+    apart. Events of deleted accounts are included, because GH Archive recorded them before.
     """
     happenings = repository.kept("happenings", lambda: sorted(_happenings(repository), key=itemgetter(0)))
     start = bisect_left(happenings, after(first, -SHIFT), key=itemgetter(0))
@@ -95,7 +99,7 @@ def between(repository: Repository, first: Stamp, last: Stamp) -> Iterator[Event
 
 
 def _event(repository: Repository, happening: Happening) -> Event | None:
-    """Returns the event; None if nobody is known to have done it."""
+    """Returns the event about something that happened. Returns None if no account is known to have done it."""
     at, type_, action, source, account = happening
     if account is None:
         return None

@@ -1,4 +1,4 @@
-"""A repository without its contents: its names, its state, who may see it, and when it changed."""
+"""A repository without its contents: its names, its state, who may see it, and a cache that each change discards."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ Refusal = Literal["forbidden", "not_found", "empty"]
 
 
 class Grant(Protocol):
-    """The rights of an App's installation: what it may see and do."""
+    """The rights of an App's installation: its permissions, and the repositories that it covers."""
 
     permissions: dict[str, str]
 
@@ -25,11 +25,11 @@ class Grant(Protocol):
 
 @dataclass(slots=True, eq=False, repr=False)
 class RepositoryIdentity:
-    """A repository without its contents. The state `gone` also stands for a private repository that the caller may not
-    see. A private repository is visible to its owner, to `collaborators`, and to installations of its owner.
+    """A repository without its contents. A private repository is visible to its owner, to `collaborators`, and to
+    installations that cover it. Everybody else gets the same answer as for a repository in the state `gone`.
 
-    `stargazers_refusal` is how GitHub hides the list of stargazers from everybody but `collaborators`; None: everybody
-    may see the list. The number of stargazers is public.
+    `stargazers_refusal` says how GitHub hides the list of stargazers from viewers without write access. If it is None,
+    everybody may see the list. The number of stargazers is always public.
     """
 
     typename: ClassVar[str] = "Repository"
@@ -99,13 +99,17 @@ class RepositoryIdentity:
 
     @contextmanager
     def changed(self) -> Iterator[None]:
-        """Surrounds every change: holds the world's lock during the change, and then discards the cached lists."""
+        """A context for every change. It holds the world's lock during the change, and then discards the cached
+        lists.
+        """
         with self.world.lock:
             yield
             self.revision += 1
 
     def kept(self, key: Any, make: Callable[[], T]) -> T:
-        """Returns what `make` returns, cached until the next change. The caller must not change the result."""
+        """Returns the result of `make`, cached under `key` until the next change. The caller must not change the
+        result.
+        """
         if self._kept_at != self.revision:
             self._kept.clear()
             self._kept_at = self.revision
@@ -115,8 +119,8 @@ class RepositoryIdentity:
         return made
 
     def shows_to(self, account: Account, installation: Grant | None = None) -> bool:
-        """Returns whether the account, or the installation, can see the repository. For an installation, only its
-        own rights count, not those of its bot.
+        """Returns whether the repository is visible to the account. If `installation` is given, only the installation's
+        rights count, not the rights of its bot.
         """
         return not self.is_private or self._is_theirs(account, installation)
 
@@ -132,13 +136,13 @@ class RepositoryIdentity:
         return account in (self.owner_account, *self.collaborators)
 
     def rename(self, name_with_owner: str) -> None:
-        """Renames the repository. GraphQL and REST still find it under its old name, until another repository takes
-        that name.
+        """Renames the repository. GraphQL and REST still find it under its old name, until another repository takes the
+        old name. Raises `ValueError` if the new name is taken.
         """
         self.world.rename_repository(self, name_with_owner)
 
     def become(self, state: State) -> None:
-        """Sets the repository's state. If it is a fork, its parent counts as changed, too."""
+        """Sets the repository's state. If the repository is a fork, its parent counts as changed, too."""
         with self.changed():
             self.state = state
             if self.parent is not None:

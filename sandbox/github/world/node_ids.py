@@ -1,9 +1,9 @@
-"""The two formats of GitHub's node ids. Clients must not interpret them; `node` and `nodes` accept both.
+"""The two formats of GitHub's node ids. Clients must not interpret node ids. `node` and `nodes` accept both formats.
 
-An old one is base64 of `0{length}:{Type}{database id}` (`MDU6SXNzdWU1MTMzNzA1MDI=`). A new one is a short prefix and
-base64url of a msgpack array `[0, repository id, database id]` (`I_kwDOBoyH6c5oG1Dj`). An account's id holds no
-repository. A timeline event's id also holds the id of its thread. The id of a commit or ref holds a name in the
-place of the database id.
+The old format is base64 of `0{length}:{Type}{database id}` (`MDU6SXNzdWU1MTMzNzA1MDI=`). The new format is a short
+prefix and base64url of a msgpack array `[0, repository id, database id]` (`I_kwDOBoyH6c5oG1Dj`). In the new format, an
+account's id has no repository id, and a timeline event's id also has the id of its thread. In both formats, the id of a
+commit or ref has a name in place of the database id.
 """
 
 import base64
@@ -110,7 +110,7 @@ _PACK_THREE = struct.Struct(">BBBIBIBI").pack
 
 
 class NodeId(NamedTuple):
-    """The content of a node id: the type, and the database id, or the name of a commit or ref."""
+    """The content of a node id. `key` is the database id, or the name of a commit or ref."""
 
     typename: str
     key: int | str
@@ -121,8 +121,8 @@ def old(typename: str, key: int | str) -> str:
 
 
 def new(typename: str, *path: int | str) -> str:
-    """Returns a node id in the new format. `path` holds the repository's id, then for an event the id of its thread,
-    then the object's own id or name.
+    """Returns a node id in the new format. `path` ends with the object's own database id or name. Before it come the id
+    of the repository and, for a timeline event, the id of its thread.
     """
     own = path[-1]
     if isinstance(own, int) and own <= 0xFFFFFFFF:
@@ -142,7 +142,7 @@ def new(typename: str, *path: int | str) -> str:
 
 
 def parse(node_id: str) -> NodeId | None:
-    """Returns the content of a node id; None if it is in neither format."""
+    """Returns the content of a node id. Returns None if the text is in neither of the two formats."""
     prefix, separator, packed = node_id.partition("_")
     try:
         if separator and prefix in TYPES:
@@ -159,7 +159,9 @@ def parse(node_id: str) -> NodeId | None:
 
 
 def repository_of(node_id: str) -> int:
-    """Returns the repository's id in a node id of the new format. Raises `ValueError` if it has none."""
+    """Returns the repository's id that a node id of the new format holds. Raises `ValueError` if the node id holds
+    none.
+    """
     prefix, _, packed = node_id.partition("_")
     path = _unpacked(base64.b64decode(packed + "=" * (-len(packed) % 4), altchars=b"-_", validate=True))
     if prefix not in TYPES or len(path) < 2 or not isinstance(path[0], int):
@@ -205,9 +207,9 @@ def _unpacked(packed: bytes) -> list[int | str]:
 
 
 def of(thing: Any, is_new: bool, *path: int) -> str:
-    """Returns the node id of an object with a `typename` and a `database_id`, in the new format if `is_new`, else in
-    the old one. `path` is needed for the new format: the id of the repository, and for an event also the id of its
-    thread.
+    """Returns the node id of an object with a `typename` and a `database_id`. The id has the new format if `is_new` is
+    true, otherwise the old format. Only the new format uses `path`: the id of the repository and, for a timeline event,
+    the id of its thread.
     """
     if is_new:
         return new(thing.typename, *path, thing.database_id)

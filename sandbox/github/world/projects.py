@@ -1,4 +1,4 @@
-"""Objects that timelines refer to and that are no threads: projects, issue types and deployments."""
+"""Objects other than threads that timelines refer to: projects, issue types and deployments."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,7 +11,7 @@ from sandbox.github.world.identity import RepositoryIdentity
 
 @dataclass(slots=True, eq=False, repr=False)
 class Project:
-    """A project (V2) of an organization."""
+    """A project of an organization, `ProjectV2` in GraphQL."""
 
     typename: ClassVar[str] = "ProjectV2"
 
@@ -43,7 +43,7 @@ class Project:
 
 @dataclass(slots=True, eq=False, repr=False)
 class IssueType:
-    """An issue type of an organization: Bug, Task, ..."""
+    """An issue type of an organization, such as Bug or Task."""
 
     typename: ClassVar[str] = "IssueType"
 

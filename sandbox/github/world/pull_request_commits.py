@@ -11,8 +11,8 @@ from sandbox.github.world.pull_requests import PullRequest
 
 @dataclass(slots=True, eq=False, repr=False)
 class PullRequestCommit:
-    """One commit of a pull request. Commits are created when they are requested, since there are many and they never
-    change.
+    """One commit of a pull request. These objects are created only when a request needs them, because there are many
+    and they never change.
     """
 
     typename: ClassVar[str] = "PullRequestCommit"
@@ -38,8 +38,8 @@ class PullRequestCommit:
 
 
 def commits_of(pull: PullRequest) -> list[PullRequestCommit]:
-    """Returns as many commits as the pull request counts; the last one is its head. Each call creates the commits
-    anew.
+    """Returns the pull request's commits, `commit_count` of them. The last one is the head of the pull request. Each
+    call creates the objects anew.
     """
     oid = pull.repository.world.oid
     found = []

@@ -16,8 +16,8 @@ from sandbox.github.world.written import Written
 
 @dataclass(slots=True, eq=False, repr=False)
 class ReviewComment(Written):
-    """A comment on a line of a pull request's diff. `position` is None once the line has changed (the comment is
-    outdated).
+    """A comment on a line of a pull request's diff. `position` is None if the comment is outdated, because its line has
+    changed since.
     """
 
     typename: ClassVar[str] = "PullRequestReviewComment"
@@ -75,20 +75,20 @@ class ReviewComment(Written):
         return f"{self.pull_request.resource_path}#discussion_r{self.database_id}"
 
     def edit(self, body: str, *, bump: bool = True) -> None:
-        """Changes the text. `bump` moves the `updated_at` of the comment, but not of the pull request."""
+        """Changes the text. `bump` says whether the comment's `updated_at` moves; the pull request's stays."""
         with self.repository.changed():
             self.body = body
             if bump:
                 self.updated_at = self.last_edited_at = self.world.clock.stamp()
 
     def outdate(self) -> None:
-        """Makes the comment outdated, as a push to its line does: `position` becomes None. No `updated_at` changes."""
+        """Sets `position` to None, as a push that changes the comment's line does. No `updated_at` changes."""
         with self.repository.changed():
             self.position = None
 
     def delete(self) -> None:
-        """Deletes the comment. The pull request's `updated_at` stays. Replies to the deleted comment
-        stay, without their `reply_to`.
+        """Deletes the comment. The pull request's `updated_at` stays. Replies to the comment stay, but their `reply_to`
+        becomes None.
         """
         with self.repository.changed():
             self.review.comments.remove(self)
@@ -127,7 +127,7 @@ class Review(Written):
             self.updated_at = self.last_edited_at = self.world.clock.stamp()
 
     def submit(self, state: str = "COMMENTED") -> None:
-        """Submits a pending review. Then everybody can see it."""
+        """Submits a pending review, so that everybody can see it."""
         with self.repository.changed():
             now = self.world.clock.stamp()
             self.state, self.submitted_at, self.updated_at = state, now, now
@@ -151,7 +151,7 @@ class Review(Written):
         at: Stamp | None = None,
         bump: bool = True,
     ) -> ReviewComment:
-        """Adds a review comment. `bump` moves the pull request's `updated_at`."""
+        """Adds a review comment and returns it. `bump` says whether the pull request's `updated_at` moves."""
         with self.repository.changed():
             at = at or self.world.clock.stamp()
             comment = ReviewComment(
@@ -243,7 +243,7 @@ class PullRequest(Thread):
         yield from self.review_requests
 
     def merge(self, by: Account | None = None, *, queued: bool = False) -> None:
-        """Merges the pull request; with `queued`, by a merge queue."""
+        """Merges the pull request. `queued` says whether a merge queue does it."""
         with self.repository.changed():
             now = self.world.clock.stamp()
             self.state, self.closed_at, self.merged_at, self.merged_by_account = "MERGED", now, now, by
@@ -266,7 +266,7 @@ class PullRequest(Thread):
             self.event("ConvertToDraftEvent", by or self.account)
 
     def force_push(self, by: Account | None = None) -> None:
-        """Force-pushes the pull request's head. Review comments on the old lines lose their position."""
+        """Force-pushes the pull request's head. All review comments become outdated."""
         with self.repository.changed():
             before = self.head_ref_oid
             self.head_ref_oid = self.world.oid(f"push to {self.url} over {before}")
@@ -284,8 +284,8 @@ class PullRequest(Thread):
         at: Stamp | None = None,
         bump: bool = True,
     ) -> Review:
-        """Adds a review. If its state is PENDING, only its author sees it, and the pull request's `updated_at` stays.
-        `comments` are the texts of review comments.
+        """Adds a review. `comments` are the texts of its review comments. If `state` is PENDING, only the review's
+        author sees it. `bump` says whether the pull request's `updated_at` moves; it never moves for a PENDING review.
         """
         with self.repository.changed():
             at = at or self.world.clock.stamp()
@@ -327,8 +327,8 @@ class PullRequest(Thread):
             self.event("ReviewRequestRemovedEvent", by or self.account, reviewer=reviewer)
 
     def will_close(self, issue: Issue) -> None:
-        """Links the pull request with an issue, as "fixes #N" in its text does: each refers to the other, and the issue
-        gets a cross reference.
+        """Links the pull request with an issue, as "fixes #N" in its text does. Each then refers to the other, and the
+        issue gets a `CrossReferencedEvent`.
         """
         with self.repository.changed():
             self.closes.append(issue)
@@ -351,7 +351,7 @@ class RepositoryPullRequests(RepositoryIssues):
         return self.pull_requests.get(number) or self.issues[number]
 
     def open_pull_request(self, author: Account | None, title: str, body: str = "", **fields: Any) -> PullRequest:
-        """Opens a pull request now, from a branch of the repository itself. `fields` are fields of `PullRequest`."""
+        """Opens a pull request now, by default from the repository itself. `fields` are fields of `PullRequest`."""
         with self.changed():
             fields.setdefault("head_repository", self)
             fields.setdefault("base_ref_name", self.default_branch)
@@ -360,7 +360,7 @@ class RepositoryPullRequests(RepositoryIssues):
             return pull_request
 
     def land(self, pull: PullRequest, by: Account | None, at: Stamp, *, queued: bool = False) -> Activity:
-        """Merges the head of a pull request into its base branch, by the merge commit that the pull request names."""
+        """Merges the pull request's head into its base branch, by a commit with the oid `merge_commit_oid`."""
         with self.changed():
             git, oid = self.git, pull.merge_commit_oid
             assert oid is not None, "it has none yet"

@@ -1,4 +1,4 @@
-"""Stars, releases, and events that no other object of the world causes."""
+"""Stars and releases, and events that do not come from any other object of the world."""
 
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -24,7 +24,7 @@ class Star:
 
 @dataclass(slots=True, eq=False, repr=False)
 class Release:
-    """A release. A draft has no `published_at`, and only people who may push see it."""
+    """A release. A draft has no `published_at`, and neither GraphQL nor REST lists it."""
 
     typename: ClassVar[str] = "Release"
 
@@ -67,7 +67,7 @@ class Release:
         return f"https://github.com{self.resource_path}"
 
     def publish(self, at: Stamp | None = None) -> None:
-        """Publishes a draft. The time of its creation stays."""
+        """Publishes a draft. Its `created_at` stays."""
         with self.repository.changed():
             self.is_draft = False
             self.published_at = self.updated_at = at or self.repository.world.clock.stamp()
@@ -86,8 +86,8 @@ class Release:
 
 @dataclass(slots=True, eq=False, repr=False)
 class RawEvent:
-    """An event that is stored in the form in which it is shown. `archived`: it is only in GH Archive; the API no longer
-    shows it.
+    """An event that is stored exactly as it is shown. `archived` says that only GH Archive has the event, because the
+    API no longer shows it.
     """
 
     typename: ClassVar[str] = "RawEvent"
@@ -114,8 +114,8 @@ class RepositoryReleases(RepositoryDiscussions):
         return self.kept("shown releases", lambda: sorted(shown, key=created))
 
     def release(self, author: Account | None, tag_name: str, at: Stamp | None = None, **fields: Any) -> Release:
-        """Creates a release of the default branch's head. It is published at once, unless it `is_draft`. `fields` are
-        fields of `Release`.
+        """Creates a release of the default branch's head, and returns it. The release is published at once, unless
+        `is_draft` is given. `fields` are fields of `Release`.
         """
         with self.changed():
             now = at or self.world.clock.stamp()

@@ -1,4 +1,4 @@
-"""A repository with everything in it, in the orders in which GitHub lists it."""
+"""A repository with everything in it. Its lists have the orders that GitHub's lists have."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,7 +22,8 @@ ORDERS: dict[Order, Callable[[Any], tuple[Stamp, int]]] = {
 
 @dataclass(slots=True, eq=False, repr=False)
 class Repository(RepositoryReleases):
-    """A repository with everything in it. Its items are in dicts by number or id; `ordered` returns them sorted.
+    """A repository with everything in it. Its items are in dicts by number or id; `ordered` returns them as sorted
+    lists.
 
     `events_latency` is how many seconds pass until the API shows an event.
     """
@@ -41,7 +42,9 @@ class Repository(RepositoryReleases):
     """The time of each event, by its source; decided once, by `events.py`."""
 
     def ordered(self, kind: Listing, by: Order = "created_at") -> list[Any]:
-        """Returns the items in ascending order, cached until the next change. The caller must not change the list."""
+        """Returns the items of one kind as a list in ascending order, cached until the next change. The caller must not
+        change the list.
+        """
         return self.kept((kind, by), lambda: sorted(getattr(self, kind).values(), key=ORDERS[by]))
 
     @property
@@ -57,8 +60,8 @@ class Repository(RepositoryReleases):
         return self.kept("shown forks", lambda: [each for each in self.ordered("forks") if each.state == "here"])
 
     def counts(self) -> dict[str, int]:
-        """Returns how many pull requests, reviews, stars, ... the repository has, by noun. Pending reviews and draft
-        releases do not count. Merges count as pushes.
+        """Returns how many items of each kind the repository has, by noun: `pull_requests`, `reviews`, `stars` and so
+        on. Pending reviews and draft releases do not count. Merges count as pushes.
         """
         pulls = self.pull_requests.values()
         reviews = [each for pull in pulls for each in pull.reviews if each.state != "PENDING"]
@@ -78,8 +81,8 @@ class Repository(RepositoryReleases):
         }
 
     def star(self, account: Account, at: Stamp | None = None) -> Star:
-        """Stars the repository for a user, now or at `at`; returns the star, which may exist already. Only users can
-        star.
+        """Stars the repository for a user and returns the star. If the user has already starred the repository, returns
+        the existing star. `at` is now by default. Raises `ValueError` if the account is not a user.
         """
         if account.typename != "User":
             raise ValueError(f"{account.login} is no user")
@@ -90,14 +93,16 @@ class Repository(RepositoryReleases):
             return self.stars[account.database_id]
 
     def unstar(self, account: Account) -> None:
-        """Takes a star back. Raises `KeyError` if there is none. The event about the star stays, and no new event is
-        made.
+        """Takes the account's star back. The event about the star stays, and no new event is made. Raises `KeyError` if
+        the account has not starred the repository.
         """
         with self.changed():
             self.former_stars.append(self.stars.pop(account.database_id))
 
     def fork(self, account: Account, at: Stamp | None = None, *, by: Account | None = None) -> "Repository":
-        """Forks the repository for the account. If the account is an organization, `by` is the person who forked."""
+        """Forks the repository for the account and returns the fork. If the account is an organization, `by` is the
+        person who made the fork.
+        """
         with self.changed():
             name, place = f"{account.login}/{self.name}", 0
             while self.world.is_present_name(name):
@@ -118,8 +123,8 @@ class Repository(RepositoryReleases):
         *,
         archived: bool = False,
     ) -> RawEvent:
-        """Adds an event of any type (`PublicEvent`, `GollumEvent`, ...) with its whole payload. `archived`: only GH
-        Archive shows it, the API does not.
+        """Adds an event of any type, such as `PublicEvent`, and returns it. `payload` is the event's whole payload.
+        With `archived`, only GH Archive shows the event, and the API does not.
         """
         with self.changed():
             number = self.world.next_id("RawEvent")
@@ -128,7 +133,7 @@ class Repository(RepositoryReleases):
             return event
 
     def lose(self, account: Account) -> None:
-        """Removes what vanishes with a deleted account: its stars and its forks."""
+        """Removes the star and the forks of a deleted account, because GitHub removes them with the account."""
         with self.changed():
             if account.database_id in self.stars:
                 self.unstar(account)
@@ -137,7 +142,9 @@ class Repository(RepositoryReleases):
                     fork.become("gone")
 
     def empty(self) -> None:
-        """Removes everything but stars and forks, which a repository without commits can have."""
+        """Makes the repository empty: removes threads, discussions, commits, releases and raw events. Stars and forks
+        stay, because a repository without commits can have them.
+        """
         with self.changed():
             for thread in [*self.pull_requests.values(), *self.issues.values()]:
                 self.drop(thread)

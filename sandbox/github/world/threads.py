@@ -1,7 +1,7 @@
-"""Issues, and what they share with pull requests: comments, labels, timelines, and changes.
+"""Issues, and everything that issues share with pull requests: comments, labels, timelines, and changes.
 
-Attributes are named as in GitHub's GraphQL, in snake case, so that most fields need no resolver. Every change holds
-the world's lock, sets `updated_at` as GitHub does, and returns the object that it created, if there is one.
+Attributes are named as in GitHub's GraphQL, in snake case, so that most fields need no resolver. Every change holds the
+world's lock and sets `updated_at` as GitHub does. If a change creates an object, it returns the object.
 """
 
 from bisect import insort
@@ -22,15 +22,15 @@ created = attrgetter("created_at", "database_id")
 
 
 def by_place(thing: Any) -> tuple[Stamp, int, str]:
-    """Returns the key by which timelines are sorted. It holds the type, because the ids of different types may be
-    equal.
+    """Returns the key by which timelines are sorted. The key ends with the type, because items of different types may
+    have the same id.
     """
     return thing.created_at, thing.database_id, thing.typename
 
 
 @dataclass(slots=True, eq=False, repr=False)
 class TimelineEvent:
-    """An event in a timeline. `typename` is its type; `data` holds the fields that only this type has, such as
+    """An event in a timeline. `typename` is its type. `data` holds the fields that are specific to the type, such as
     `label`.
     """
 
@@ -85,15 +85,15 @@ class IssueComment(Written):
         return f"{self.thread.resource_path}#issuecomment-{self.database_id}"
 
     def edit(self, body: str, *, bump: bool = True) -> None:
-        """Changes the text. `bump` moves the `updated_at` of the comment, but not of the thread."""
+        """Changes the text. `bump` says whether the comment's `updated_at` moves. The thread's `updated_at` stays."""
         with self.repository.changed():
             self.body = body
             if bump:
                 self.updated_at = self.last_edited_at = self.world.clock.stamp()
 
     def delete(self, *, by: Account | None = None) -> None:
-        """Deletes the comment; the thread's `updated_at` stays. If `by` is not its author, a `CommentDeletedEvent` is
-        added.
+        """Deletes the comment. The thread's `updated_at` stays. If `by` is given and is not the comment's author, the
+        thread gets a `CommentDeletedEvent`.
         """
         with self.repository.changed():
             self.thread.comments.remove(self)
@@ -105,7 +105,9 @@ class IssueComment(Written):
 
 @dataclass(slots=True, eq=False, repr=False)
 class Thread(Written):
-    """The common base of issues and pull requests. `comments`, `events` and `reviews` are in order of creation."""
+    """The common base of issues and pull requests. `comments` are in order of creation, `events` in the order in which
+    they were added.
+    """
 
     repo: "RepositoryIssues" = field(kw_only=True)
     number: int = field(kw_only=True)
@@ -134,8 +136,9 @@ class Thread(Written):
     def event(
         self, typename: str, actor: Account | None, *, bump: bool = True, at: Stamp | None = None, **data: Any
     ) -> TimelineEvent:
-        """Adds an event of any type to the timeline (`event("PinnedEvent", somebody)`), which happened `at` that time,
-        or else now. `bump` sets the thread's `updated_at` to the present. `data` are the fields of the event's type.
+        """Adds an event of any type to the timeline, such as `event("PinnedEvent", somebody)`, and returns it. `at` is
+        its time, by default now. `data` are the fields of the event's type. `bump` says whether the thread's
+        `updated_at` becomes the present time.
         """
         with self.repository.changed():
             now = at or self.world.clock.stamp()
@@ -147,7 +150,7 @@ class Thread(Written):
             return event
 
     def edit(self, *, title: str | None = None, body: str | None = None, by: Account | None = None) -> None:
-        """Changes the title or the text. A new title adds a `RenamedTitleEvent`."""
+        """Changes the title or the text. A new title adds a `RenamedTitleEvent` to the timeline."""
         with self.repository.changed():
             if title is not None and title != self.title:
                 self.event("RenamedTitleEvent", by or self.account, previous_title=self.title, current_title=title)
@@ -166,7 +169,9 @@ class Thread(Written):
         database_id: int | None = None,
         at: Stamp | None = None,
     ) -> IssueComment:
-        """Adds a comment. `bump` moves the thread's `updated_at`; GitHub sometimes does not move it."""
+        """Adds a comment and returns it. `bump` says whether the thread's `updated_at` moves, because GitHub sometimes
+        does not move it.
+        """
         with self.repository.changed():
             at = at or self.world.clock.stamp()
             number = database_id or self.world.next_id("IssueComment")
@@ -219,8 +224,8 @@ class Thread(Written):
             self.event("UnlockedEvent", by or self.account)
 
     def close(self, by: Account | None = None, **data: Any) -> None:
-        """Closes the thread. `data` may hold `closer`, which is the pull request that closed an issue, and
-        `state_reason`.
+        """Closes the thread. `data` are fields of the `ClosedEvent`: `closer` is the pull request that closed an issue,
+        `state_reason` is the reason.
         """
         with self.repository.changed():
             self.state, self.closed_at = "CLOSED", self.world.clock.stamp()
@@ -237,7 +242,7 @@ class Thread(Written):
             self.repository.drop(self)
 
     def children(self) -> Iterator[Numbered]:
-        """Yields every child that has a node id. They are deleted with the thread."""
+        """Yields every child that has a node id. Deleting the thread deletes these children, too."""
         yield from self.comments
         yield from self.events
 
@@ -266,8 +271,8 @@ class Issue(Thread):
             Thread.reopen(self, by)
 
     def transfer(self, to: "RepositoryIssues", by: Account | None = None) -> "Issue":
-        """Transfers the issue with its comments to another repository; returns the issue there, which has a new number
-        and a new id.
+        """Transfers the issue with its comments to the repository `to`, and returns it. It has a new number and a new
+        id there, and loses its labels and milestone.
         """
         with self.repository.changed(), to.changed():
             origin = self.repository
@@ -282,7 +287,9 @@ class Issue(Thread):
 
 @dataclass(slots=True, eq=False, repr=False)
 class RepositoryIssues(RepositoryCode):
-    """The issues of a repository, with its labels and milestones. They are in dicts by number, id or name."""
+    """The issues of a repository, with its labels and milestones. Issues and milestones are in dicts by number, labels
+    by name, and comments by id.
+    """
 
     has_issues_enabled: bool = True
     issues: dict[int, Issue] = field(default_factory=dict)
@@ -297,14 +304,14 @@ class RepositoryIssues(RepositoryCode):
         return self.issues[number]
 
     def next_number(self) -> int:
-        """Takes the next number, which pull requests, issues and discussions share."""
+        """Returns the next unused number. Pull requests, issues and discussions share one sequence of numbers."""
         return max(self.used_numbers(), default=0) + 1
 
     def used_numbers(self) -> set[int]:
         return self.issues.keys() | self.moved.keys() | self.deleted
 
     def label(self, name: str, color: str = "ededed", description: str | None = None) -> Label:
-        """Returns the label of that name; it is created if there is none."""
+        """Returns the label of that name. If the label does not exist, creates it."""
         with self.changed():
             if name not in self.labels:
                 label = Label(self, self.world.next_id("Label"), name, color, description, self.created_at)
@@ -313,7 +320,7 @@ class RepositoryIssues(RepositoryCode):
             return self.labels[name]
 
     def milestone(self, title: str, creator: Account | None = None) -> Milestone:
-        """Returns the milestone of that title; it is created if there is none."""
+        """Returns the milestone of that title. If the milestone does not exist, creates it."""
         with self.changed():
             for milestone in self.milestones.values():
                 if milestone.title == title:
@@ -326,7 +333,7 @@ class RepositoryIssues(RepositoryCode):
             return milestone
 
     def open_issue(self, author: Account | None, title: str, body: str = "", **fields: Any) -> Issue:
-        """Opens an issue now. `fields` are fields of `Issue`, such as `created_at` or `database_id`."""
+        """Opens an issue now and returns it. `fields` are fields of `Issue`, such as `created_at` or `database_id`."""
         with self.changed():
             issue = Issue(**self.new_thread("Issue", author, title, body, fields))
             self.add_issue(issue)
@@ -367,7 +374,7 @@ class RepositoryIssues(RepositoryCode):
                 self.issue_comments[child.database_id] = child
 
     def drop(self, thread: Thread) -> None:
-        """Removes a thread with its comments. Its number is not used again."""
+        """Removes a thread with its children. The thread's number is not used again."""
         self.deleted.add(thread.number)
         self.issues.pop(thread.number, None)
         self.world.forget(thread)

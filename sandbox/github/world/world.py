@@ -1,7 +1,7 @@
-"""The whole simulated GitHub: accounts and repositories, which are found by name and by node id.
+"""The whole simulated GitHub. Accounts and repositories are found by name and by node id.
 
-Tests change it while it answers requests. Every change and every answer holds `lock`, so that no page shows half of
-a change.
+Tests change the world while the stand-in answers requests. Every change and every answer holds `lock`, so that no page
+shows half of a change.
 """
 
 import hashlib
@@ -23,8 +23,9 @@ GHOST = 10137
 
 
 class World:
-    """All accounts and repositories. `sequences` holds the last database id of each type. A test sets one to choose the
-    next id, so that ids of two types are equal, or an id is above 2^31.
+    """All accounts and repositories. `sequences` holds the last database id of each type. A test sets a value of
+    `sequences` to choose the next id. In this way two objects of different types get the same id, or an object gets an
+    id above 2^31.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
@@ -53,8 +54,8 @@ class World:
             yield
 
     def account(self, login: str, typename: str = "User", database_id: int | None = None) -> Account:
-        """Returns the account with that login; it is created if there is none. Two logins that differ only in upper and
-        lower case are the same.
+        """Returns the account with that login. If the account does not exist, creates it. Upper and lower case make no
+        difference in logins.
         """
         with self.lock:
             key = login.lower()
@@ -68,8 +69,8 @@ class World:
             return self.accounts[key]
 
     def mannequin(self, login: str) -> Account:
-        """Creates a mannequin, which stands for a person of an imported repository. It may have the login of another
-        account, and cannot be found by its login (psf/gh-migration#11).
+        """Creates a mannequin, which stands for a person of an imported repository. Its login may be the same as
+        another account's. A mannequin cannot be found by its login (psf/gh-migration#11).
         """
         with self.lock:
             made = Account(self, "Mannequin", self.next_id("Account"), login, None, "2015-01-01T00:00:00Z")
@@ -77,8 +78,8 @@ class World:
             return made
 
     def copilots(self) -> tuple[Account, Account]:
-        """Returns the Copilot that reviews, and the Copilot that writes code: two accounts, both of which REST calls
-        `Copilot` (breferrari/vigia#132, idd-skill#2507).
+        """Returns the two accounts of Copilot: first the one that reviews, then the one that writes code. REST calls
+        both of them `Copilot` (breferrari/vigia#132, idd-skill#2507).
         """
         reviewer = self.account("copilot-pull-request-reviewer", "Bot", 175728472)
         coder = self.account("copilot-swe-agent", "Bot", 198982749)
@@ -86,7 +87,7 @@ class World:
         return reviewer, coder
 
     def team(self, organization: str, slug: str) -> Team:
-        """Returns the team; it is created with its organization if there is none."""
+        """Returns the team. If the team or its organization does not exist, creates it."""
         with self.lock:
             owner = self.account(organization, "Organization")
             key = f"{owner.login}/{slug}".lower()
@@ -97,22 +98,22 @@ class World:
             return self.teams[key]
 
     def add_app(self, public_key: str, *, app_id: int | None = None, slug: str = "backfill") -> App:
-        """Creates a GitHub App that is not installed anywhere. `public_key` is PEM."""
+        """Creates a GitHub App that is not installed anywhere. `public_key` is in PEM format."""
         with self.lock:
             app = App(self, app_id or self.next_id("App"), slug, public_key, self.account(slug, "Bot"))
             self.apps[str(app.database_id)] = app
             return app
 
     def installation_of(self, token: str) -> Installation | None:
-        """Returns the installation that a token belongs to; None if the token has expired or is unknown."""
+        """Returns the installation to which a token belongs. Returns None if the token has expired or is unknown."""
         with self.lock:
             now = self.clock.now()
             installations = [each for app in self.apps.values() for each in app.installations.values()]
             return next((each for each in installations if token in each.tokens and now < each.tokens[token]), None)
 
     def repository(self, name_with_owner: str) -> Repository:
-        """Returns the repository that has the name, or had it earlier; its state does not matter. Raises `KeyError` if
-        there is none.
+        """Returns the repository that has the name now or had it earlier, whatever its state is. Raises `KeyError` if
+        there is no such repository.
         """
         with self.lock:
             key = name_with_owner.lower()
@@ -173,7 +174,9 @@ class World:
             self.flagged = {each for each in {*self.flagged, account} if each.flagged}
 
     def hides(self, thing: Any) -> bool:
-        """Returns whether a flagged account wrote the item or its thread, or starred or owns it."""
+        """Returns whether the item is hidden because of a flagged account. This account wrote the item or its thread,
+        starred the repository, or owns it.
+        """
         if not self.flagged:
             return False
         holders = (getattr(thing, name, None) for name in ("thread", "pull_request", "discussion"))
@@ -194,8 +197,8 @@ class World:
                             thread.assignees.remove(account)
 
     def next_id(self, sequence: str) -> int:
-        """Takes the next id of a type. Each type begins at another number, so the ids of different types are rarely
-        equal.
+        """Takes the next id of a type and returns it. The ids of each type begin at a number of their own, so that ids
+        of different types are rarely equal.
         """
         with self.lock:
             if sequence not in self.sequences:
@@ -204,7 +207,9 @@ class World:
             return self.sequences[sequence]
 
     def remember(self, thing: Numbered) -> None:
-        """Registers an object, so that `node` finds it. Raises `ValueError` if another object has the same id."""
+        """Registers an object, so that `node` finds it. Raises `ValueError` if another object of its type has the same
+        id.
+        """
         known = self._nodes.setdefault(thing.typename, {})
         if known.setdefault(thing.database_id, thing) is not thing:
             raise ValueError(f"two {thing.typename} have the id {thing.database_id}")
@@ -216,7 +221,9 @@ class World:
         return database_id in self._nodes.get(typename, ())
 
     def node(self, node_id: str) -> Any:
-        """Returns the object with that node id, in either format; None if there is none."""
+        """Returns the object with that node id, which may be in either format. Returns None if there is no such
+        object.
+        """
         parsed = node_ids.parse(node_id)
         if parsed is None or not isinstance(parsed.key, int):
             return None
@@ -225,5 +232,5 @@ class World:
 
     @staticmethod
     def oid(of: str) -> str:
-        """Returns the oid of a commit. It is always the same for the same text."""
+        """Returns an oid for a commit. The oid is always the same for the same text `of`."""
         return hashlib.sha1(of.encode(), usedforsecurity=False).hexdigest()

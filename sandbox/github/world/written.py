@@ -12,8 +12,8 @@ from sandbox.github.world.identity import RepositoryIdentity
 
 @dataclass(slots=True, eq=False, repr=False)
 class Written:
-    """A text that somebody wrote. With `modern`, its node id never had the old format, as is the case for everything
-    recent on GitHub.
+    """A text that somebody wrote. With `modern`, its node id is always in the new format. On GitHub this is so for all
+    recent texts.
     """
 
     typename: ClassVar[str]
