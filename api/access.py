@@ -1,5 +1,5 @@
-"""Authenticates callers and decides what they may do: members of a workspace read it, its owners and admins change it,
-everybody else gets 404.
+"""Authenticates callers and decides what they may do. Members of a workspace may read it. Its owners and admins may
+also change it. Anybody else gets 404.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,9 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sent a request: a user of the host application (`user_id` is the auth user id), or the service (None)."""
+    """The sender of a request: a user of the host application, or the service. `user_id` is the user's auth user id, or
+    None for the service.
+    """
 
     user_id: UUID | None
     address: str | None
@@ -40,8 +42,8 @@ class Caller:
         return f"user:{self.user_id}" if self.user_id else "service"
 
     def actor(self, source: Literal["api", "host"] = "api") -> Actor:
-        """Returns the caller as the actor of a change to a job, for its audit. `host`: the change came by the host
-        application's old routes.
+        """Returns the caller as the actor of a change to a job, for the job's audit. `source` is `host` if the request
+        came by the host application's old routes.
         """
         return Actor(self.who, source, self.address)
 
@@ -50,8 +52,8 @@ CALLER = web.RequestKey("caller", Caller)
 
 
 class Access:
-    """Authenticates requests by their bearer token. `proxies` are the networks that may name the caller's address in a
-    header.
+    """Authenticates requests by their bearer token. `proxies` are the networks of trusted proxies, which name the
+    caller's address in a header.
     """
 
     def __init__(
@@ -68,11 +70,12 @@ class Access:
         self._failures = FailedAuthentications() if failures is None else failures
 
     async def authenticate(self, request: web.Request, *, host: bool = False) -> Caller:
-        """Authenticates the request; returns the caller, and stores it in `request[CALLER]`.
+        """Authenticates the request. Returns the caller and also stores it in `request[CALLER]`.
 
-        `host`: the service's token may also be in the header `X-API-Key`, which the host's own client sends. Raises
-        a `Refusal`: 401, or 429 after too many failures; `Unreachable` if the key that signed a user's token cannot
-        be looked up.
+        With `host`, the service's token may also be in the header `X-API-Key`, as the host's own client sends it.
+
+        Raises a `Refusal` with status 401, or with 429 after too many failures. Raises `Unreachable` if the key that
+        signed a user's token cannot be looked up.
         """
         token, address = _bearer(request), address_of(request, self._proxies)
         if self._service.matches(token) or (host and self._service.matches(request.headers.get("X-API-Key", ""))):
@@ -95,17 +98,19 @@ class Access:
 
 
 def _bearer(request: web.Request) -> str:
-    """Returns the bearer token; empty unless there is exactly one Authorization header, and its scheme is Bearer."""
+    """Returns the bearer token. Returns an empty text unless the request has exactly one Authorization header, with the
+    scheme Bearer.
+    """
     given = request.headers.getall("Authorization", [])
     scheme, _, token = given[0].strip().partition(" ") if len(given) == 1 else ("", "", "")
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
 async def workspace(connection: Connection, request: web.Request, *, change: bool = False) -> Seen:
-    """Returns the workspace that the request's address names, if `request[CALLER]` may see it. With `change` the
-    caller has to be allowed to change it.
+    """Returns the workspace that the request's URL names. `change` says whether the request changes the workspace.
 
-    Raises a `Refusal`: 404 if the caller may not see the workspace, 403 if the caller may see it but not change it.
+    Raises a `Refusal`: 404 if `request[CALLER]` may not see the workspace, 403 if the caller may see it but not change
+    it.
     """
     workspace_id = _uuid(request.match_info["id"])
     if workspace_id is None:
@@ -114,10 +119,9 @@ async def workspace(connection: Connection, request: web.Request, *, change: boo
 
 
 async def job(connection: Connection, request: web.Request, *, change: bool = False) -> Seen:
-    """Returns the job that the request's address names, if `request[CALLER]` may see it. With `change` the caller has
-    to be allowed to change it.
+    """Returns the job that the request's URL names. `change` says whether the request changes the job.
 
-    Raises a `Refusal`: 404 if the caller may not see the job, 403 if the caller may see it but not change it.
+    Raises a `Refusal`: 404 if `request[CALLER]` may not see the job, 403 if the caller may see it but not change it.
     """
     job_id = _uuid(request.match_info["job_id"])
     if job_id is None:

@@ -10,7 +10,7 @@ from errors import BackfillError
 
 
 class Refusal(BackfillError):
-    """An error that is answered with an HTTP status and headers."""
+    """An error that the server answers with this HTTP status and these headers."""
 
     def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(code, message)
@@ -19,7 +19,7 @@ class Refusal(BackfillError):
 
 
 def not_found() -> Refusal:
-    """Returns a 404, the same for what does not exist and for what the caller may not see."""
+    """Returns a 404. The answer does not tell whether something is missing or only hidden from the caller."""
     return Refusal(404, "not_found", "there is nothing here that you may see")
 
 
@@ -32,18 +32,18 @@ def answer(model: BaseModel, status: int = 200) -> web.Response:
 
 
 def tag_of(lasting: bytes) -> str:
-    """Returns the ETag of an answer. A stream has the same text as its version. `lasting` is the answer without the
-    fields that change with time alone.
+    """Returns the ETag of an answer, which streams also use as the version of a job. `lasting` is the answer without
+    the fields that change with time alone.
     """
     return hashlib.sha256(lasting).hexdigest()[:32]
 
 
 def read(request: web.Request, model: BaseModel, *, moving: Set[str] = frozenset()) -> web.Response:
-    """Returns the answer with `model` as JSON and with its ETag; 304 without a body if the caller already has this
-    version.
+    """Returns the answer to a GET request: `model` as JSON, with an ETag. If the caller already has this version,
+    returns 304 without a body.
 
-    `moving` names the fields that change with time alone. The ETag ignores them, so that it changes only when rows
-    change.
+    `moving` names the fields that change with time alone. They do not affect the ETag, so that it changes only when
+    rows change.
     """
     tag = tag_of((model.model_dump_json(exclude=set(moving)) if moving else model.model_dump_json()).encode())
     headers = {

@@ -1,7 +1,7 @@
-"""The host application's old routes, built on the new jobs. The host's own client works with them after a change of
-address and key.
+"""The host application's old routes, built on the new jobs. The host's own client works with them once its address and
+key are changed.
 
-The answers have the shapes of that client (`src/lib/manual-backfill/client.ts`): `BackfillResponse` and `JobStatus`.
+The answers have the shapes `BackfillResponse` and `JobStatus` of that client (`src/lib/manual-backfill/client.ts`).
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ _STATUSES: dict[JobStatus, str] = {
 
 
 class HostRoutes:
-    """The handlers of the host's old routes. `hurry` is called after each commit that Temporal has to hear of."""
+    """The handlers of the host's old routes. `hurry` is called after each commit of which Temporal has to be told."""
 
     def __init__(self, database: Database, hurry: Callable[[], None]) -> None:
         self._database = database
@@ -132,11 +132,11 @@ def _as_host(job: Backfill) -> HostJob:
 
 
 def progress(job: Backfill) -> int:
-    """Returns how much of the job is done, in percent: 100 only if the job completed and no repository failed,
-    otherwise at most 99.
+    """Returns how much of the job is done, in percent. The result is 100 if the job completed and no repository failed,
+    and at most 99 otherwise.
 
-    Every type of every repository has the same weight. A complete or skipped type counts as whole, any other by the
-    share of it that is stored; as 0 while its total is unknown.
+    All types of all repositories have the same weight. A completed or skipped type counts as done. Any other type
+    counts by the share of its items that is stored, or as 0 while the total is unknown.
     """
     types = [each for repository in job.repositories for each in repository.types]
     if job.status == "completed" and not job.failed_repositories:

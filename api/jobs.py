@@ -1,4 +1,4 @@
-"""Routes of one job: show, retry, pause, resume and cancel it."""
+"""Routes of one job: show it, its timeline and its chart; retry, pause, resume and cancel it."""
 
 from collections.abc import Callable
 from functools import partial
@@ -23,7 +23,7 @@ MOVING = frozenset({"as_of", "eta", "headline", "time_left", "time_left_reason"}
 
 
 async def look(database: Database, job_id: str) -> Backfill:
-    """Returns the job as people see it. Raises a `Refusal` (404) if it was deleted a moment ago."""
+    """Returns the job as people see it. Raises a `Refusal` (404) if the job was deleted in the meantime."""
     async with database.transaction() as connection:
         try:
             view = await job_views.look(connection, job_id)
@@ -33,7 +33,7 @@ async def look(database: Database, job_id: str) -> Backfill:
 
 
 class Jobs:
-    """The handlers of the routes of one job. `hurry` is called after each commit that Temporal has to hear of."""
+    """The handlers of the routes of one job. `hurry` is called after each commit of which Temporal has to be told."""
 
     def __init__(self, database: Database, hurry: Callable[[], None]) -> None:
         self._database = database

@@ -1,5 +1,5 @@
-"""Limits that protect callers from each other: the size of a body, the time a request may take, and failed
-authentications by address.
+"""Limits that protect callers from each other. They limit the size of a body, the duration of a request, and the failed
+authentications from one address.
 """
 
 import asyncio
@@ -27,11 +27,10 @@ Network = IPv4Network | IPv6Network
 
 
 def address_of(request: web.Request, proxies: Sequence[Network]) -> str | None:
-    """Returns the caller's address: the last one in the header `X-Forwarded-For` that is not the address of one of our
-    proxies.
+    """Returns the caller's address: the last address in the header `X-Forwarded-For` that is not one of our proxies.
 
-    Addresses before it are not trusted, because the caller may have written them. The header is ignored if the
-    connection does not come from one of our proxies.
+    Earlier addresses in the header are not trusted, because the caller may have written them. If the connection does
+    not come from one of our proxies, the header is ignored.
     """
     address = request.remote
     forwarded = ",".join(request.headers.getall("X-Forwarded-For", []))
@@ -55,8 +54,8 @@ def _is_address(text: str | None) -> bool:
 
 
 async def body_of(request: web.Request) -> bytes:
-    """Returns the body. Raises a `Refusal`: 413 if it is larger than `LARGEST_BODY`, 408 if it does not come in
-    time.
+    """Returns the request's body. Raises a `Refusal`: 413 if the body is larger than `LARGEST_BODY`, 408 if it does not
+    arrive within `BODY_SECONDS`.
     """
     too_large = Refusal(413, "too_large", f"the body is larger than {LARGEST_BODY} bytes", {"Connection": "close"})
     if (request.content_length or 0) > LARGEST_BODY:
@@ -74,10 +73,10 @@ async def body_of(request: web.Request) -> bytes:
 
 
 class FailedAuthentications:
-    """Counts failed authentications by address, in windows that begin with an address's first failure.
+    """Counts failed authentications by address. A window of time begins with an address's first failure.
 
-    Requests with a valid token are never refused here, because a whole office, or a proxy, can have one address.
-    Only requests with an invalid token are refused.
+    Only requests with an invalid token are refused. Requests with a valid token are never refused, because a whole
+    office, or a proxy, can have one address.
     """
 
     def __init__(self, *, clock: Callable[[], float] = monotonic) -> None:
@@ -88,8 +87,8 @@ class FailedAuthentications:
         return len(self._windows)
 
     def add(self, address: str | None) -> float | None:
-        """Counts a failed authentication. Returns the seconds until the window ends if the address has failed too often
-        in it, else None.
+        """Counts a failed authentication. If the address has failed too often in its window, returns the seconds until
+        the window ends. Otherwise returns None.
         """
         network, now = _network(address), self._clock()
         began, failures = self._windows.pop(network, (now, 0))
@@ -102,7 +101,9 @@ class FailedAuthentications:
 
 
 def _network(address: str | None) -> str:
-    """Returns the address; for IPv6 its /64 network, because a caller owns all of it."""
+    """Returns an IPv4 address unchanged, and for an IPv6 address its /64 network. A caller usually owns such a whole
+    network.
+    """
     try:
         parsed = ip_address(address or "")
     except ValueError:

@@ -1,10 +1,13 @@
-"""`GET /api/backfills/{job_id}/events`: sends a job as server-sent events, until the job has ended.
+"""`GET /api/backfills/{job_id}/events`: sends a job as server-sent events until the job has ended.
 
-The first event is a `snapshot`, whose `job` is the answer of `GET /api/backfills/{job_id}`. Then come batches of
-changes: a `repository` with its types for every repository that changed, a `removed` with the `repository_id` of every
-one that was removed, and at last the `job` without its repositories. The id of this last event is the job's version. A
-client that reconnects with it as `Last-Event-ID` gets the changes since then, or a snapshot if the server no longer
-knows the version. The event `end` says why no more events follow.
+The first event is a `snapshot`. Its field `job` is the answer of `GET /api/backfills/{job_id}`.
+
+Batches of changes follow. A batch has a `repository` for each repository that changed, with its types. It has a
+`removed` for each repository that was removed, with the `repository_id`. Its last event is the `job` without its
+repositories. The id of this event is the job's version.
+
+A client that reconnects sends the version as `Last-Event-ID`. It gets the changes since that version, or a snapshot if
+the server does not know the version. The event `end` says why no more events follow.
 """
 
 import asyncio
@@ -80,8 +83,8 @@ class _Stream:
         await self.send(COME_BACK)
 
     async def send(self, data: bytes) -> None:
-        """Sends data to the client. Raises `TimeoutError` if the client reads too slowly, `ConnectionResetError` if it
-        is gone.
+        """Sends data to the client. Raises `TimeoutError` if the client reads too slowly, and `ConnectionResetError` if
+        the client has disconnected.
         """
         for start in range(0, len(data), CHUNK):
             async with asyncio.timeout(SLOW_SECONDS):
@@ -89,13 +92,13 @@ class _Stream:
         self.sent_at = monotonic()
 
     def drop(self) -> None:
-        """Discards everything that the client has not yet received."""
+        """Closes the connection at once, and discards the data that the client has not received yet."""
         if self.request.transport is not None:
             self.request.transport.abort()
 
 
 class LiveJobs:
-    """The open streams of this process. While there are any, `run` has to be running."""
+    """The open streams of this process. `run` has to be running while any stream is open."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -118,11 +121,11 @@ class LiveJobs:
         return sum(stream.connected for stream in self._streams)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Checks for changes of the watched jobs until `stop` is set."""
+        """Checks for changes of the watched jobs, again and again, until `stop` is set."""
         await self._watched.run(stop)
 
     async def poll(self) -> None:
-        """Checks for changes once. Raises `RetryNow` if Postgres does not answer."""
+        """Checks the watched jobs for changes once. Raises `RetryNow` if Postgres does not answer."""
         await self._watched.poll()
 
     async def get(self, request: web.Request) -> web.StreamResponse:
@@ -169,14 +172,16 @@ class LiveJobs:
             del self._streams[stream]
 
     async def close(self, _app: web.Application) -> None:
-        """Cuts off all streams. No `end` is sent, so that their clients reconnect to another process."""
+        """Ends all streams without an event `end`, so that their clients reconnect to another process."""
         for task in list(self._streams.values()):
             task.cancel()
 
 
 async def _follow(stream: _Stream, job: WatchedJob, batch: int | None, reader: "_Reader") -> None:
-    """Sends the client every change that it has not seen, then an `end` with the reason: the job ended or was deleted,
-    or the caller lost access. `batch` is the last batch that the client has; None: it has nothing.
+    """Sends the client every change that it has not received. When the job has ended or was deleted, or when the reader
+    has lost access, sends an `end` with that reason.
+
+    `batch` is the number of the last batch that the client received. It is None if the client has received nothing.
     """
     reason: Reason | None = None
     while reason is None:
@@ -202,7 +207,7 @@ async def _follow(stream: _Stream, job: WatchedJob, batch: int | None, reader: "
 
 
 class _Reader:
-    """The person who reads a stream. It is checked at intervals whether the person may still see the job."""
+    """The person who reads a stream. At intervals the person's right to see the job is checked again."""
 
     def __init__(self, database: Database, job_id: str, caller: Caller) -> None:
         self.job_id = job_id
@@ -218,7 +223,7 @@ class _Reader:
         return min(self._check_at, self._expires_at)
 
     async def is_out(self) -> bool:
-        """Returns whether the person's token has expired, or the person may no longer see the job."""
+        """Returns whether the person's token has expired, or the person's right to see the job has ended."""
         now = monotonic()
         if now < self._check_at or now >= self._expires_at:
             return now >= self._expires_at

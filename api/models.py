@@ -1,7 +1,7 @@
-"""The models of the API's requests and answers. `/api/openapi.json` is generated from them.
+"""The models of the API's requests and answers, from which `/api/openapi.json` is generated.
 
-Names are those of `starter.py status --json`. No answer names another workspace: if a repository waits for a job of
-another workspace, that job is not named.
+The names are the same as in `starter.py status --json`. No answer names another workspace. If a repository waits for a
+job of another workspace, the answer does not name that job.
 """
 
 import re
@@ -29,13 +29,13 @@ DataTypes = Annotated[list[DataType], Field(min_length=1, max_length=5)]
 
 
 class In(BaseModel):
-    """The base of all request models. Unknown fields are errors, and no value is converted: "25" is not a number."""
+    """The base of all request models. Unknown fields are errors. Values are not converted: "25" is not a number."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Trigger(In):
-    """A request for a new job, which runs after the job in progress."""
+    """A request for a new job. The job runs after the workspace's jobs that already run or wait."""
 
     retention_days: Annotated[int, Field(ge=1, le=MOST_DAYS)] | None = None
     """How many days back; by default as many as were bought, which is also the most."""
@@ -46,22 +46,22 @@ class Trigger(In):
 
 
 class Retry(In):
-    """A request to retry what failed or was canceled in a job. It remains the same job, with the same cutoff."""
+    """A request to retry what failed or was canceled in a job. The job keeps its id and its cutoff."""
 
     repositories: Repositories | None = None
     data_types: DataTypes | None = None
 
 
 class Cancel(In):
-    """A request to cancel a job, or some of its repositories, while the others continue."""
+    """A request to cancel a job, or only some of its repositories. The other repositories continue."""
 
     repositories: Repositories | None = None
     """Only these repositories of the job, by full name; by default the whole job."""
 
 
 def _digits_only(value: Any) -> Any:
-    """Returns `value`; raises `ValueError` for a text other than plain digits. Python's own parser would also accept
-    +5, 1_0, and digits of other scripts.
+    """Returns `value`. Raises `ValueError` for a text that is not made of the digits 0 to 9 only. Python's own parser
+    would also accept +5, 1_0, and digits of other scripts.
     """
     if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,9}", value):
         raise ValueError("must be a whole number")
@@ -100,13 +100,13 @@ class Error(Out):
 
 
 class Accepted(Out):
-    """The answer to a change: the request is stored, and will be carried out even if this server stops."""
+    """The answer to a change. The request is stored, and will be carried out even if this server stops."""
 
     job_id: UUID
 
 
 class Waiting(Out):
-    """A wait of a repository or of a data type: its reason, its beginning and its end, if that is known."""
+    """A wait of a repository or of a data type: the reason, the beginning, and the end if it is known."""
 
     reason: WaitingReason
     since: datetime
@@ -118,8 +118,9 @@ class Waiting(Out):
 
 
 class TypeProgress(Out):
-    """One data type of one repository. `stored` and `expected` count threads; for events they count events, for
-    embeddings threads with a vector. `expected` is null while it is unknown. `counts` counts all stored rows, by noun.
+    """One data type of one repository. `stored` and `expected` count threads; for events they count events, and for
+    embeddings threads with a vector. `expected` is null while the number is unknown. `counts` holds the numbers of all
+    stored rows, by noun.
     """
 
     data_type: str
@@ -164,7 +165,7 @@ class Addon(Out):
 
 
 class Backfill(Out):
-    """A job with everything that people see of it, as of the moment `as_of`."""
+    """A job with everything that people are shown of it, as of the moment `as_of`."""
 
     id: UUID
     workspace_id: UUID
@@ -209,7 +210,7 @@ class Backfill(Out):
 
 
 class Workspace(Out):
-    """A workspace as its settings page shows it, also before it has a job."""
+    """A workspace as its settings page shows it. The workspace need not have a job."""
 
     id: UUID
     name: str
@@ -243,7 +244,9 @@ class PastBackfill(Out):
 
 
 class Backfills(Out):
-    """A page of jobs, newest first. `next` is the parameter `before` for the following page, null on the last page."""
+    """A page of jobs, newest first. For the next page pass `next` as the query parameter `before`. It is null on the
+    last page.
+    """
 
     backfills: list[PastBackfill]
     next: str | None
@@ -261,14 +264,14 @@ class Event(Out):
 
 
 class Timeline(Out):
-    """The latest 200 events, newest first."""
+    """The latest 200 events of a job, newest first."""
 
     events: list[Event]
 
 
 class ChartBucket(Out):
-    """One time span of a chart. `rows` were stored in it, by data type. Rows that were stored before the job are in the
-    first one.
+    """One time span of a chart, with the numbers of rows stored in it, by data type. The first span also counts rows
+    that were stored before the job.
     """
 
     at: datetime
@@ -306,16 +309,17 @@ class Notification(Out):
 
 
 class Notifications(Out):
-    """A page of notifications, newest first. For the next page pass `next` as the query parameter `before`; it is null
-    on the last page."""
+    """A page of notifications, newest first. For the next page pass `next` as the query parameter `before`. It is null
+    on the last page.
+    """
 
     notifications: list[Notification]
     next: str | None
 
 
 class HostTrigger(BaseModel):
-    """A request for a new job, as the host application's client sends it. Its other fields (`force`, `callback_url`)
-    are ignored.
+    """A request for a new job, in the shape that the host application's client sends. The client's other fields
+    (`force`, `callback_url`) are ignored.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -336,7 +340,9 @@ class HostTimestamps(Out):
 
 
 class HostJob(Out):
-    """A job in the shape of the host application's client: `BackfillResponse` and `JobStatus` in one."""
+    """A job as the host application's client expects it. The fields are those of `BackfillResponse` and `JobStatus`
+    together.
+    """
 
     id: UUID
     job_id: UUID

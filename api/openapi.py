@@ -42,8 +42,8 @@ _NAMES = re.compile(r"{(\w+)}")
 
 
 def describe(routes: Sequence[Route], prefix: str, beside: Sequence[Route] = ()) -> dict[str, Any]:
-    """Returns the whole OpenAPI document. `prefix` stands before the paths of `routes`, but not before those of
-    `beside`, which do not belong to the API.
+    """Returns the whole OpenAPI document. `prefix` is put before the paths of `routes`. The routes in `beside` do not
+    belong to the API, so their paths stay as they are.
     """
     used: list[tuple[type[BaseModel], JsonSchemaMode]] = [(Error, "serialization")]
     for route in (*routes, *beside):
@@ -113,7 +113,7 @@ def _response(status: int, schema: Any, streams: bool = False) -> dict[str, Any]
 
 
 class Description:
-    """Serves the OpenAPI document, which is built once."""
+    """Serves `document`, the OpenAPI document, which does not change while the server runs."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self._body = orjson.dumps(document)

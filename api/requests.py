@@ -1,5 +1,5 @@
-"""Parses requests: JSON bodies and query parameters become pydantic models. An error is answered with 400 and names
-what is wrong.
+"""Parses requests: JSON bodies and query parameters become pydantic models. A request that is wrong is answered with
+400 and a message that names the errors.
 """
 
 import re
@@ -19,10 +19,10 @@ KEY = r"[!-~]{1,255}"
 
 
 async def json_of(request: web.Request, model: type[ModelT]) -> ModelT:
-    """Returns the body, parsed as `model`; an empty body counts as `{}`.
+    """Returns the body, parsed as `model`. An empty body counts as `{}`.
 
     Raises a `Refusal`: 415 if the body is not declared as JSON or is compressed, 400 if it is invalid, 413 if it is too
-    large, 408 if it does not come in time.
+    large, 408 if it does not arrive in time.
     """
     body = await body_of(request)
     if not body:
@@ -33,7 +33,9 @@ async def json_of(request: web.Request, model: type[ModelT]) -> ModelT:
 
 
 def key_of(request: web.Request) -> str | None:
-    """Returns the `Idempotency-Key` header; None if it is missing. Raises a `Refusal` for an invalid one."""
+    """Returns the `Idempotency-Key` header, or None if the header is missing. Raises a `Refusal` (400) if the key is
+    invalid.
+    """
     key = request.headers.get("Idempotency-Key")
     if key is not None and not re.fullmatch(KEY, key):
         raise Refusal(400, "bad_input", "Idempotency-Key: must be 1 to 255 visible characters of ASCII")
@@ -41,7 +43,9 @@ def key_of(request: web.Request) -> str | None:
 
 
 def query_of(request: web.Request, model: type[ModelT]) -> ModelT:
-    """Returns the query parameters, parsed as `model`; each may be given once. Raises a `Refusal` (400)."""
+    """Returns the query parameters, parsed as `model`. Raises a `Refusal` (400) if a parameter is invalid or given
+    twice.
+    """
     given = request.query
     if twice := sorted({name for name in given if len(given.getall(name)) > 1}):
         raise Refusal(400, "bad_input", f"{', '.join(map(_quoted, twice))}: given more than once")

@@ -1,4 +1,4 @@
-"""The type of the API's routes. The server and the OpenAPI description are both built from routes."""
+"""The type of the API's routes, from which both the server and the OpenAPI description are built."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -14,8 +14,9 @@ Security = Literal["bearer", "host", "none"]
 
 @dataclass(frozen=True)
 class Route:
-    """One route of the API. `path` is below `/api`. `answers` maps the HTTP status of each good answer to its model.
-    `errors` are the statuses with which the handler refuses.
+    """One route of the API. `path` is the path below `/api`. `answers` maps each HTTP status of success to the model of
+    its body. `errors` are the error statuses that this handler can cause itself, besides those that follow from the
+    other fields.
     """
 
     method: Literal["GET", "POST"]
@@ -34,7 +35,9 @@ class Route:
 
     @property
     def refusals(self) -> frozenset[int]:
-        """Every error status with which the route can answer, except those of a broken server (5xx)."""
+        """The error statuses that the route can answer: `errors`, and the statuses that follow from the other fields.
+        Statuses of a broken server (5xx) are included only if they are in `errors`.
+        """
         found = set(self.errors)
         if self.security != "none":
             found |= {401, 429}

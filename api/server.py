@@ -1,4 +1,4 @@
-"""The API as a web application: its routes, each with authentication, limits and error handling."""
+"""The API as a web application. It gives each route authentication, limits and error handling."""
 
 import asyncio
 import uuid
@@ -43,10 +43,11 @@ def application(
     more: Sequence[Route] = (),
     beside: Sequence[Route] = (),
 ) -> web.Application:
-    """Returns the API, to be mounted at `PREFIX`. `hurry` is called after each commit that Temporal has to hear of.
-    `more` are routes of other modules. Pages of `origins` may call the API from a browser.
+    """Returns the API, which is to be mounted at `PREFIX`. `hurry` is called after each commit of which Temporal has to
+    be told. Pages of `origins` may call the API from a browser.
 
-    `beside` are routes that the server serves itself, outside the API; the OpenAPI description has them, too.
+    `more` are routes of other modules that become part of the API. `beside` are routes that the server serves outside
+    the API. The OpenAPI description contains both.
     """
     parts = Workspaces(database, hurry), Jobs(database, hurry), HostRoutes(database, hurry)
     routes = [*(route for part in parts for route in part.routes), *more]
@@ -72,8 +73,8 @@ async def _nothing(_request: web.Request) -> web.StreamResponse:
 
 
 def _guarded(route: Route, access: Access) -> Handler:
-    """Returns the route's handler, with authentication before anything of the request is read, and with a time
-    limit.
+    """Returns the route's handler with authentication and a time limit. The caller is authenticated before the handler
+    reads the request. Streams have no time limit.
     """
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -136,7 +137,9 @@ async def _secure(_request: web.Request, response: web.StreamResponse) -> None:
 
 
 class _Origins:
-    """Adds CORS headers for the origins in `API_ALLOWED_ORIGINS`. Pages of other origins cannot read an answer."""
+    """Adds CORS headers to answers for the allowed origins (`API_ALLOWED_ORIGINS`). Browsers do not let pages of other
+    origins read an answer.
+    """
 
     def __init__(self, allowed: Collection[str]) -> None:
         self._allowed = frozenset(allowed)

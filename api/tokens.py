@@ -1,9 +1,9 @@
-"""Verifies bearer tokens: those of the host application's users, signed by Supabase, and the service's own token.
+"""Verifies bearer tokens. A token belongs to a user of the host application, or to the service.
 
-Supabase signs users' tokens with the project's secret (HS256). For projects that moved to asymmetric keys it signs
-with a private key, whose public half it lists at `{SUPABASE_URL}/auth/v1/.well-known/jwks.json`
-(https://supabase.com/docs/guides/auth/signing-keys). The token's algorithm decides which of the two keys verifies
-it; the other key is never tried.
+Supabase signs users' tokens, in most projects with the project's secret (HS256). A project that moved to asymmetric
+keys signs with a private key. Supabase lists the public keys at `{SUPABASE_URL}/auth/v1/.well-known/jwks.json`
+(https://supabase.com/docs/guides/auth/signing-keys). The algorithm in the token decides whether the secret or a public
+key verifies it. The other one is never tried.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Verified:
-    """A user whose token is valid, and when the token expires."""
+    """The result for a valid token: the user, and the moment at which the token expires."""
 
     user_id: UUID
     expires_at: datetime
@@ -52,19 +52,19 @@ class Verified:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A token that was rejected. `reason` is for the log; the caller does not see it."""
+    """The result for a token that was rejected. `reason` is written to the log and not shown to the caller."""
 
     reason: str
 
 
 class ServiceToken:
-    """The service's token, `BACKFILL_API_TOKEN`. If it is None, no caller is the service."""
+    """The service's token, `BACKFILL_API_TOKEN`. Without a token, no caller counts as the service."""
 
     def __init__(self, token: str | None) -> None:
         self._digest = _digest(token) if token else None
 
     def matches(self, token: str) -> bool:
-        """Returns whether `token` is the service's, compared in constant time."""
+        """Returns whether `token` is the service's token. The comparison takes constant time."""
         return self._digest is not None and hmac.compare_digest(_digest(token), self._digest)
 
 
@@ -76,8 +76,8 @@ SUPABASE_KEYS = "/auth/v1/.well-known/jwks.json"
 
 
 class SigningKeys:
-    """The public keys that a server lists, by key id. The server is a Supabase project, unless `path` says
-    otherwise.
+    """The public keys that a server lists, by key id. The list is at `path` of the server; by default the server is a
+    Supabase project.
     """
 
     def __init__(self, url: str, *, path: str = SUPABASE_KEYS, clock: Callable[[], float] = monotonic) -> None:
@@ -90,9 +90,9 @@ class SigningKeys:
         self._asking = asyncio.Lock()
 
     async def find(self, key_id: str) -> jwt.PyJWK | None:
-        """Returns the key with this id; None if the server does not list it.
+        """Returns the key with this id, or None if the server does not list such a key.
 
-        Raises `Unreachable` if the key is not known and the server's latest list could not be read.
+        Raises `Unreachable` if no usable key with this id is known and the latest attempt to read the list failed.
         """
         if not self._is_fresh or key_id not in self._keys:
             async with self._asking:
@@ -126,7 +126,7 @@ class SigningKeys:
         self._listed_at, self._unanswered = self._clock(), None
 
     async def _fetch(self) -> dict[str, jwt.PyJWK]:
-        """Returns the listed keys. Raises `ValueError` if the answer is not a list of keys."""
+        """Requests the list and returns its keys. Raises `ValueError` if the answer is not a list of keys."""
         timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
@@ -147,8 +147,8 @@ class SigningKeys:
 
 
 def _public_key(entry: Any) -> jwt.PyJWK | None:
-    """Returns the public key in an entry of the server's list of keys; None for an entry with any other kind of key,
-    such as a secret that both sides share.
+    """Returns the public key in an entry of a server's list of keys. Returns None if the entry holds something else,
+    such as a shared secret.
     """
     if not isinstance(entry, dict) or entry.get("kty") not in ("EC", "RSA", "OKP") or entry.get("use") == "enc":
         return None
@@ -161,8 +161,8 @@ def _public_key(entry: Any) -> jwt.PyJWK | None:
 
 
 class UserTokens:
-    """Verifies users' tokens with the project's secret, with its public keys, or, while a project migrates,
-    with both.
+    """Verifies users' tokens with the project's secret or its public keys. While a project migrates from one to the
+    other, both can be given.
     """
 
     def __init__(self, secret: str | None, keys: SigningKeys | None) -> None:
@@ -170,8 +170,8 @@ class UserTokens:
         self._keys = keys
 
     async def verify(self, token: str) -> Verified | Rejected:
-        """Returns the user whom the token names, or why the token is rejected. Raises `Unreachable` if the public
-        keys cannot be looked up.
+        """Returns the token's user, or the reason why the token is rejected. Raises `Unreachable` if the public keys
+        cannot be looked up.
         """
         if not _SHAPE.fullmatch(token):
             return Rejected("it is no JSON web token")

@@ -1,8 +1,8 @@
-"""Follows the jobs that people watch. Each process polls Postgres once for all of them.
+"""Follows the jobs that people watch. Each process polls Postgres once for all of these jobs.
 
-A poll finds out, in one statement, which watched jobs changed, and then reads each of these as of one moment. Events
-for a client are built only when the client is ready: a slow client gets each changed row once, in its latest state,
-and nothing is queued for it.
+A poll finds out, in one statement, which watched jobs changed. Then it reads each changed job as of one moment. Events
+for a client are built only when the client is ready. So nothing is queued for a slow client: it gets each changed row
+once, in the latest state.
 """
 
 import asyncio
@@ -36,10 +36,12 @@ log = structlog.get_logger(__name__)
 
 
 class WatchedJob:
-    """One job as of the last poll. Each row has the number of the batch in which it last changed.
+    """One watched job, as of the last poll. For each of its rows it holds the number of the batch in which the row last
+    changed.
 
-    A batch holds the changes that one poll found. Its server-sent events are built once, as bytes, for all clients. The
-    last of them carries the version: a client that loses the connection before that event gets the whole batch again.
+    A batch holds the changes that one poll found. The server-sent events of a batch are built once, as bytes, and sent
+    to all clients. The last event carries the job's version. A client that loses the connection before that event gets
+    the whole batch again.
     """
 
     def __init__(self, view: JobView, fingerprint: str | None) -> None:
@@ -59,12 +61,12 @@ class WatchedJob:
         return self.view.status in TERMINAL_JOB_STATUSES
 
     def batch_of(self, version: str | None) -> int | None:
-        """Returns the number of the batch that ended with this version; None if the version is unknown or too old."""
+        """Returns the number of the batch that led to this version, or None if the version is unknown or too old."""
         return self._batches.get(version or "")
 
     def update(self, view: JobView, fingerprint: str | None) -> None:
-        """Applies the result of a poll, and wakes the clients if the view changed. A repository that is the same object
-        as in the poll before has not changed.
+        """Applies the result of a poll, and wakes the clients if the view changed. A repository counts as unchanged if
+        the view holds the same object as the view before.
         """
         self.view = Backfill.model_validate(view.without_repositories())
         self.fingerprint = fingerprint
@@ -101,16 +103,16 @@ class WatchedJob:
         self._wake()
 
     def events_since(self, batch: int | None) -> bytes:
-        """Returns the events since `batch`, the last batch that the client has received; None: the client has
-        received nothing.
+        """Returns the events after `batch`, the number of the last batch that the client received. If `batch` is None,
+        the client has received nothing, and the only event is a snapshot.
         """
         if batch not in self._made:
             self._made[batch] = self._snapshot() if batch is None else self._changes(batch)
         return self._made[batch]
 
     async def news(self, batch: int | None, within: float) -> None:
-        """Waits at most `within` seconds until there is a batch after number `batch`, or the job is deleted. Returns at
-        once if either has happened already, or if `batch` is None, because the client has received nothing.
+        """Waits until there is a batch after number `batch` or the job is deleted, but at most `within` seconds.
+        Returns at once if either has already happened, or if `batch` is None because the client has received nothing.
         """
         if self.batch == batch and not self.deleted:
             with suppress(TimeoutError):
@@ -138,12 +140,14 @@ class WatchedJob:
 
 
 def _with_repositories(job: bytes, rows: Mapping[str, bytes]) -> bytes:
-    """Returns a job with its repositories: what `GET /api/backfills/{job_id}` answers."""
+    """Returns a job with its repositories, as `GET /api/backfills/{job_id}` answers it. `rows` are the repositories as
+    JSON.
+    """
     return job[:-1] + b',"repositories":[' + b",".join(rows.values()) + b"]}"
 
 
 def event(name: str, data: bytes, version: str | None = None) -> bytes:
-    """Returns one server-sent event; `data` is JSON without line ends."""
+    """Returns one server-sent event. `data` is JSON without line ends. `version` becomes the event's id."""
     last = b"id: %s\n" % version.encode() if version else b""
     return b"event: %s\n%sdata: %s\n\n" % (name.encode(), last, data)
 
@@ -160,7 +164,7 @@ class _Watch:
 
 
 class WatchedJobs:
-    """All watched jobs; one instance in each process. `run` polls while anybody watches."""
+    """All watched jobs of this process. `run` polls Postgres while any client watches a job."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -169,8 +173,9 @@ class WatchedJobs:
 
     @asynccontextmanager
     async def watch(self, job_id: str) -> AsyncIterator[WatchedJob]:
-        """Watches a job while the context is open; yields the job as it was read after this call. Raises `BadInput` if
-        there is no such job, `RetryNow` if Postgres does not answer.
+        """Watches a job while the context is open. Yields the job, read at or after the moment of this call.
+
+        Raises `BadInput` if there is no such job, and `RetryNow` if Postgres does not answer.
         """
         now = monotonic()
         watch = self._watches.setdefault(job_id, _Watch())
@@ -188,7 +193,7 @@ class WatchedJobs:
                 del self._watches[job_id]
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Polls until `stop` is set, while anybody watches a job."""
+        """Polls until `stop` is set. Skips a poll while no client watches a job."""
         rounds = Rounds(log, waiting="watched jobs wait for Postgres", broken="watched jobs cannot be read")
         while not stop.is_set():
             if self._watches:
@@ -214,15 +219,15 @@ class WatchedJobs:
                 raise outcome
 
     async def _read_again(self, job_id: str, watch: _Watch, fingerprint: str | None) -> None:
-        """Reads a job that changed. `fingerprint` was taken before the reading, so that a change in between is read
-        twice, and not missed.
+        """Reads a job that changed. `fingerprint` was taken before this reading. So a change between the two is read a
+        second time at the next poll, and is not missed.
         """
         async with watch.reading:
             with suppress(BadInput):  # it was deleted, and its readers are told
                 await self._read(job_id, watch, fingerprint)
 
     async def _read(self, job_id: str, watch: _Watch, fingerprint: str | None = None) -> WatchedJob:
-        """Reads the job for its clients. Raises `BadInput` if there is no such job."""
+        """Reads the job and updates what its clients see. Raises `BadInput` if there is no such job."""
         at = monotonic()
         try:
             async with self._reads, self._database.transaction() as connection:
