@@ -1,10 +1,10 @@
-"""Checks server addresses in settings: whether they can be parsed in one way only, and which of their parts may be
+"""Checks server addresses in settings: whether an address can be parsed in one way only, and which of its parts may be
 shown.
 
-A password may hold any character. If it is not percent-encoded, it can shift the parts of the address: in
-`postgresql://u:pa/ss@host/db` a parser takes `u` for the host, `pa` for the port and `ss@host/db` for the database,
-and quotes them in its errors. So an address is accepted only if no part of its password can be taken for something
-else.
+A password may hold any character. If it is not percent-encoded, it can shift the parts of the address. An example is
+`postgresql://u:pa/ss@host/db`: a parser takes `u` for the host, `pa` for the port and `ss@host/db` for the database. It
+then quotes these parts in its errors. So an address is accepted only if no part of its password can be taken for
+something else.
 """
 
 import re
@@ -46,14 +46,16 @@ _PARAMETERS = frozenset(
 
 
 def check_postgres(url: str) -> None:
-    """Checks that `url` is the address of a Postgres in which no character of the password can be taken for another
-    part. Raises `ValueError`, whose message holds no part of the address.
+    """Checks that `url` is a Postgres address in which no part of the password can be taken for something else. Raises
+    `ValueError` otherwise. The error's message holds no part of the address.
     """
     _parts(url)
 
 
 def show_postgres(url: str) -> str:
-    """Returns host, port and database of an address, for people, without anything that may belong to a password."""
+    """Returns host, port and database of an address, to be shown to people. Nothing that may belong to a password is
+    returned.
+    """
     try:
         parts = _parts(url)
     except ValueError:
@@ -89,8 +91,12 @@ Tls = Literal["implicit", "required", "if_offered", "never"]
 
 
 class SmtpServer(NamedTuple):
-    """A mail server. `tls` is how its connections are encrypted: from the first byte (`implicit`), by STARTTLS or not
-    at all (`required`: it fails without STARTTLS; `if_offered`: it then sends in the clear), or `never`.
+    """A mail server. `tls` says how its connections are encrypted:
+
+    - `implicit`: from the first byte.
+    - `required`: by STARTTLS. Without STARTTLS the connection fails.
+    - `if_offered`: by STARTTLS. Without STARTTLS mail is sent unencrypted.
+    - `never`: not at all.
     """
 
     host: str
@@ -103,8 +109,8 @@ class SmtpServer(NamedTuple):
 def read_smtp(url: str) -> SmtpServer:
     """Returns the mail server in `smtp[s]://[user:password@]host[:port][?starttls=required|if_offered|never]`.
 
-    A password is sent over TLS only, unless `starttls` says otherwise. Raises `ValueError`, whose message holds no part
-    of `url`.
+    If the address has a password, `required` is the default of `starttls`, so that the password is sent over TLS only.
+    Raises `ValueError` if the address cannot be read. The error's message holds no part of `url`.
     """
     try:
         parts = urlsplit(url)
@@ -129,8 +135,9 @@ def read_smtp(url: str) -> SmtpServer:
 
 
 def check_sender(text: str) -> None:
-    """Checks that `text` is one e-mail address, with or without a name. Raises `ValueError`, whose message holds no
-    part of it."""
+    """Checks that `text` is one e-mail address, with or without a name. Raises `ValueError` otherwise. The error's
+    message holds no part of `text`.
+    """
     try:
         name, address = parseaddr(text)
         Address(display_name=name, addr_spec=address)

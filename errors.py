@@ -1,7 +1,7 @@
-"""The taxonomy of errors. Each class says what happens next, and carries what a person needs to act.
+"""The taxonomy of errors. Each class decides what happens next, and tells people what they can do.
 
-Every error that this project raises on purpose is of one of these classes. Any other exception is a bug: it is
-retried like `RetryNow`, and after too many attempts without progress its data type ends with the code `bug`.
+Every error that this project raises on purpose has one of these classes. Any other exception is a bug. A bug is retried
+like `RetryNow`; after too many attempts without progress its data type fails with the code `bug`.
 """
 
 from datetime import datetime
@@ -9,8 +9,8 @@ from typing import Literal
 
 
 class BackfillError(Exception):
-    """The base of all errors. `code` is one word for machines (`gone`), `message` says what happened, `action` what a
-    person can do.
+    """The base of all errors. `code` is one word for machines, such as `gone`. `message` says what happened, and
+    `action` says what a person can do.
     """
 
     def __init__(self, code: str, message: str, action: str = "") -> None:
@@ -21,20 +21,22 @@ class BackfillError(Exception):
 
 
 class RetryNow(BackfillError):
-    """A passing error: the same request may succeed in a moment (502, a reset connection, a serialization failure)."""
+    """A passing error: the same request may succeed a moment later. Examples are a 502, a reset connection and a
+    serialization failure.
+    """
 
 
 class TooLarge(RetryNow):
-    """A request that is too large for the server (a timeout, a resource limit, a null node). A request for less may
-    succeed.
+    """A request that is too large for the server. A smaller request may succeed. Signs of it are a timeout, an exceeded
+    resource limit, and a null node.
     """
 
 
 class RetryLater(BackfillError):
-    """A limit: the request may be sent again at the moment `at`. This does not count as a failed attempt.
+    """A limit: the request may be sent again at the moment `at`. The error does not count as a failed attempt.
 
     `waits_for` is the reason that people see during the wait (`messages.WaitingReason`). `since` is when the wait
-    began, if that was earlier.
+    began, or None if it begins now.
     """
 
     def __init__(
@@ -54,15 +56,19 @@ class RetryLater(BackfillError):
 
 
 class PartOver(BackfillError):
-    """This data type of this repository cannot continue; other types can (`forbidden`, `gone`, `taken_down`, ...)."""
+    """This data type of this repository cannot continue. Other types can. Examples of codes are `forbidden`, `gone` and
+    `taken_down`.
+    """
 
 
 class JobOver(BackfillError):
-    """The whole job cannot continue (no token is accepted; the job was deleted)."""
+    """The whole job cannot continue, for example because no token is accepted, or because the job was deleted."""
 
 
 class BadInput(BackfillError):
-    """An argument or a setting is wrong; the message names it. Commands exit with 2, HTTP answers 400."""
+    """An argument or a setting is wrong. `name` names it. Commands exit with 2, and HTTP requests are answered with
+    400.
+    """
 
     def __init__(self, name: str, message: str) -> None:
         super().__init__("bad_input", f"{name}: {message}")
@@ -70,7 +76,9 @@ class BadInput(BackfillError):
 
 
 class Conflict(BadInput):
-    """The job's present state forbids the request (such as: it has ended). Commands exit with 2, HTTP answers 409."""
+    """The job's present state forbids the request, for example because the job has ended. Commands exit with 2, and
+    HTTP requests are answered with 409.
+    """
 
     def __init__(self, name: str, message: str) -> None:
         super().__init__(name, message)
@@ -78,4 +86,4 @@ class Conflict(BadInput):
 
 
 class Unreachable(BackfillError):
-    """A server that a command needs does not answer. Commands exit with 3."""
+    """A server that is needed does not answer. Commands exit with 3, and HTTP requests are answered with 503."""

@@ -1,7 +1,8 @@
-"""Writes logs to standard error, one line an event, without secrets: as JSON for machines, or as text for a terminal.
+"""Writes logs to standard error without secrets, one line for each event: as JSON for machines, or as text for a
+terminal.
 
-Messages of libraries that use `logging` (temporalio, aiohttp, asyncpg) are written in the same way. Secrets are
-removed from the finished line, because exceptions and objects become text only there.
+Libraries that use `logging` (temporalio, aiohttp, asyncpg) log in the same way. Secrets are removed from the finished
+line, because exceptions and other objects only become text when the line is written.
 """
 
 import json
@@ -34,14 +35,14 @@ _secrets: set[str] = set()
 
 
 def register_secret(value: str) -> None:
-    """Removes `value` from all further log lines, wherever it stands. An empty string is ignored."""
+    """Registers a secret, so that `value` is removed from all further log lines. An empty string is ignored."""
     if value:
         _secrets.update(_spellings(value))
 
 
 def forget_secret(value: str) -> None:
-    """Stops removing `value` from log lines, because it is no longer valid. Otherwise secrets that live for an hour
-    would pile up.
+    """Forgets a registered secret that is no longer valid. Log lines are then not searched for `value` any more.
+    Without this, the secrets that are valid for one hour only would accumulate.
     """
     _secrets.difference_update(_spellings(value))
 
@@ -51,8 +52,8 @@ def _spellings(value: str) -> set[str]:
 
 
 def redact(text: str) -> str:
-    """Returns `text` without registered secrets, Authorization values, passwords in addresses, and tokens of known
-    shapes.
+    """Returns `text` without secrets. Removed are registered secrets, values of Authorization headers, passwords in
+    addresses, private keys, and tokens of known forms.
     """
     for secret in sorted(_secrets, key=len, reverse=True):
         text = text.replace(secret, REDACTED)
@@ -62,7 +63,7 @@ def redact(text: str) -> str:
 
 
 def configure(log_format: Literal["json", "console"]) -> None:
-    """Sends everything that this process logs, including uncaught exceptions, to standard error.
+    """Sends everything that this process logs to standard error, including uncaught exceptions.
 
     May be called again to change the format.
     """

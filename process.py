@@ -1,4 +1,4 @@
-"""Runs a program until it is told to stop."""
+"""Runs a program until a signal stops it."""
 
 import asyncio
 import contextlib
@@ -22,9 +22,11 @@ Work = Callable[[asyncio.Event], Awaitable[None]]
 
 
 def run(name: str, work: Work) -> int:
-    """Runs a program until SIGTERM or SIGINT; returns its exit code: 0 stopped by a signal, 2 a setting is missing or
-    wrong, 3 a server cannot be reached. An error is one line on standard error, which begins with `name`. With
-    `--version` it prints the version and returns.
+    """Runs a program until SIGTERM or SIGINT, and returns its exit code. The exit code is 0 after such a signal, 2 if a
+    setting is missing or wrong, and 3 after any other error, such as a server that cannot be reached.
+
+    An error is printed as one line on standard error, which begins with `name`. With the argument `--version`, only
+    prints the version.
     """
     if sys.argv[1:] == ["--version"]:
         print(f"{name}.py {VERSION}")
@@ -46,7 +48,9 @@ async def _until_signal(work: Work) -> None:
 
 
 def traced(program: str) -> AbstractAsyncContextManager["Traces | None"]:
-    """Returns a context in which traces are sent. Its value is None if no setting says where to send them."""
+    """Returns a context for sending traces. Inside it traces are sent, and its value is the sender. If no setting names
+    a receiver, nothing is sent, and the value is None.
+    """
     endpoint = settings.load(settings.Traces).otel_exporter_otlp_endpoint
     if endpoint is None:
         return contextlib.nullcontext()
@@ -57,8 +61,8 @@ def traced(program: str) -> AbstractAsyncContextManager["Traces | None"]:
 
 
 def leave(code: int) -> NoReturn:
-    """Ends the process without the interpreter's own shutdown, in which temporalio's runtime sometimes aborts
-    (sdk-python#300).
+    """Ends the process at once and skips the interpreter's own shutdown. During that shutdown temporalio's runtime
+    sometimes aborts the process (sdk-python#300).
     """
     with contextlib.suppress(BrokenPipeError):  # `starter.py list | head`
         sys.stdout.flush()

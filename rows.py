@@ -1,8 +1,8 @@
-"""The types of the rows between GitHub's answers and Postgres: `github/` creates them, `store/` writes them.
+"""The types of the rows that go from GitHub's answers to Postgres: `github/` creates the rows, `store/` writes them.
 
 Rows refer to each other by GitHub's ids. The statement that writes a row replaces these ids by uuids. An author is a
-contributor's GitHub id, or None for a deleted account. What an older server's schema lacks is None, too. The order of
-the fields is that of the columns in the statements.
+contributor's GitHub id, or None for a deleted account. A field is also None if an older server's schema lacks it. The
+fields have the same order as the columns in the statements.
 """
 
 from dataclasses import dataclass, field
@@ -37,7 +37,7 @@ GHOST_ID = 10137
 
 
 class Contributor(NamedTuple):
-    """An account as one answer shows it. Only `github_id` identifies it."""
+    """A GitHub account as one answer shows it. Only `github_id` identifies the account."""
 
     github_id: int
     username: str
@@ -99,7 +99,7 @@ class Issue(NamedTuple):
 
 
 class Closing(NamedTuple):
-    """The closing of an issue, found in a part of its timeline: who closed it, and when."""
+    """The closing of an issue (who closed it, and when), found in a part of the issue's timeline."""
 
     issue: int
     at: datetime
@@ -125,8 +125,8 @@ class Review(NamedTuple):
 
 
 class Comment(NamedTuple):
-    """A comment. If `comment_type` is issue_comment, it is on `pull_request` or on `issue`; if it is review_comment, it
-    is on `pull_request` and belongs to `review`.
+    """A comment. A comment with the type `issue_comment` belongs to `pull_request` or to `issue`. A comment with the
+    type `review_comment` belongs to `review` of `pull_request`.
     """
 
     comment_type: str
@@ -183,7 +183,7 @@ class Discussion(NamedTuple):
 
 
 class DiscussionComment(NamedTuple):
-    """A comment on `discussion`; if `parent` is given, a reply to that comment."""
+    """A comment on `discussion`. If `parent` is not None, the comment is a reply to the comment `parent`."""
 
     github_id: int
     node_id: str
@@ -200,10 +200,10 @@ class DiscussionComment(NamedTuple):
 
 
 class FeedEvent(NamedTuple):
-    """An event of a repository, such as a star, a fork or a push: a row of `github_events_cache`.
+    """An event of a repository, such as a star, a fork or a push. It is a row of `github_events_cache`.
 
-    `event_id` is `{event_type}_{id}`. The id is that of the events API, or is derived from the event and always the
-    same. `payload` has the shape that the host expects of the type, or else GitHub's own.
+    `event_id` is `{event_type}_{id}`. `id` is the id in the events API, or is derived from the event and always the
+    same. `payload` has the shape that the host expects for this type, or GitHub's own shape if the host expects none.
     """
 
     event_id: str
@@ -215,17 +215,15 @@ class FeedEvent(NamedTuple):
 
 
 class StarDay(NamedTuple):
-    """The number of stars given on one day (UTC), for repositories of which GitHub shows the counts but not the
-    stargazers.
-    """
+    """The number of stars that a repository got on one day (UTC), if GitHub shows its stars only as counts."""
 
     day: date
     stars: int
 
 
 class Embedding(NamedTuple):
-    """The vector of a text by a model. It belongs to the thread `github_id` of `table`. `content_hash` is the hash of
-    text and model.
+    """The vector that a model gives for a thread's text. `table` and `github_id` name the thread. `content_hash` is the
+    hash of text and model.
     """
 
     table: ThreadTable
@@ -236,8 +234,8 @@ class Embedding(NamedTuple):
 
 
 class Note(NamedTuple):
-    """Something that GitHub will not give for good. `number` is the thread's; None for something of the repository
-    itself.
+    """Something that GitHub will not give for good. `number` is the thread's number, or None if the note is on the
+    repository itself.
     """
 
     kind: NoteKind
@@ -268,12 +266,14 @@ class Short(NamedTuple):
 
 @dataclass(slots=True)
 class Page:
-    """Everything that one answer brings, to be written in one transaction.
+    """Everything that one answer brings. It is written in one transaction.
 
-    `asked_at` is when the answer was requested, by GitHub's clock: of two versions of a row that are equally old, the
-    one that was requested later wins. `kind` is the kind of the page's threads, if it has any. `whole_*` hold the
-    parents whose children have all been read, on this page or before it: a stored child that is not among them may be
-    deleted. `account` is the account that asked; empty if that does not matter.
+    `asked_at` is when the answer was requested, by GitHub's clock. If two versions of a row are equally old, the
+    version that was requested later is stored. `kind` is the kind of the page's threads, or None if the page has no
+    threads. `account` is the account that sent the request, or empty if the account does not matter.
+
+    `whole_*` hold parents whose children have all been read, on this page or on earlier pages. A stored child of such a
+    parent that was not read is an absence: GitHub may have deleted it.
     """
 
     asked_at: datetime
@@ -316,7 +316,7 @@ class Page:
         return [row.node_id for rows in (self.pull_requests, self.issues, self.discussions) for row in rows]
 
     def updated_at(self, moment: datetime | None) -> list[str]:
-        """Returns the node ids of those of the page's threads that were last updated at `moment`."""
+        """Returns the node ids of the page's threads that were last updated at `moment`."""
         return [
             row.node_id
             for rows in (self.pull_requests, self.issues, self.discussions)
@@ -326,17 +326,18 @@ class Page:
 
     @property
     def changes(self) -> list[datetime]:
-        """The last update of each of the page's threads."""
+        """The moments of the last update of the page's threads."""
         return [row.updated_at for rows in (self.pull_requests, self.issues, self.discussions) for row in rows]
 
 
 class Whole(NamedTuple):
-    """A parent (a thread, review or discussion comment, by GitHub id) and all its children, as `seen` keys.
+    """A parent (the GitHub id of a thread, a review or a discussion comment) and the keys of all its children in
+    `seen`.
 
-    A key is `c:` + a comment's GitHub id, `r:` + a review's, `e:` + a timeline event's node id, or `d:` + a discussion
-    comment's GitHub id. `began_at` is when the first of the children was requested: a stored child that is older and
-    not among them is absent (`store.absences`). A parent with a hidden child (key `h:`) is never recorded as whole,
-    because a hidden child could be taken for a deleted one.
+    A key is `c:` and a comment's GitHub id, `r:` and a review's GitHub id, `e:` and a timeline event's node id, or `d:`
+    and a discussion comment's GitHub id. `began_at` is when the first child was requested. A stored child is absent
+    (`store.absences`) if it is older and its key is not in `seen`. A parent with a hidden child (key `h:`) is never
+    recorded as whole, because the hidden child could be taken for a deleted child.
     """
 
     parent: int
@@ -346,7 +347,9 @@ class Whole(NamedTuple):
 
 @dataclass(slots=True)
 class Split:
-    """How far a timeline that fails as a whole has been read: first by item type, and then by REST (decision 15)."""
+    """How far a timeline has been read that fails if it is read as a whole. It is read by item type first, and then by
+    REST (decision 15).
+    """
 
     left: list[list[str]]
     """Groups of item types still to read, the next one first."""
@@ -367,11 +370,13 @@ class Split:
 @dataclass(slots=True)
 class Part:
     """Something that is still to be fetched before a type is complete. Until then it is a row of `backfill_parts`.
+    Kinds:
 
-    `kind` is one of: thread, the whole thread; head, a thread too large to be read whole, whose children follow as
-    parts; timeline, comments, reviews, review_comments or replies, a connection of `node_id` from `cursor` on;
-    timeline_by_type or timeline_by_rest, a timeline that fails as a whole (`split`); embedding, the vector of the
-    text of `node_id`.
+    - `thread`: the whole thread.
+    - `head`: a thread that is too large to be read whole. Its children follow as parts.
+    - `timeline`, `comments`, `reviews`, `review_comments`, `replies`: this connection of `node_id`, from `cursor` on.
+    - `timeline_by_type`, `timeline_by_rest`: a timeline that fails if it is read as a whole (`split`).
+    - `embedding`: the vector of the text of `node_id`.
     """
 
     kind: PartKind
@@ -391,5 +396,5 @@ class Part:
 
     @property
     def what(self) -> str:
-        """The name of this part in notes. All parts of a timeline are called `timeline`."""
+        """The name of this part in notes: `timeline` for every part that has a `split`, else `kind`."""
         return "timeline" if self.split is not None else self.kind

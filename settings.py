@@ -1,7 +1,7 @@
-"""Settings from the environment and `.env`: one small class for each part of the system.
+"""Settings from the environment and `.env`, in one small class for each part of the system.
 
-A command loads the parts that it needs (`load`) before it starts anything. If settings are missing or wrong, a
-`BadInput` names all of them in one line, without the value of a secret.
+A command loads the parts that it needs (`load`) before it starts anything. If settings of a part are missing or wrong,
+one `BadInput` names all of them in one line. It never shows the value of a secret.
 """
 
 import base64
@@ -50,7 +50,9 @@ def _postgres_url(value: str) -> str:
 
 
 def _sendable(value: SecretStr) -> SecretStr:
-    """Returns a token without white space around it, such as the line end of a file that it was read from."""
+    """Returns a token without the white space around it, such as a line end from a file. Raises `ValueError` if the
+    token has other characters than visible ASCII characters.
+    """
     token = value.get_secret_value().strip()
     if not re.fullmatch("[!-~]*", token):
         raise ValueError("must be visible characters of ASCII, without spaces between them")
@@ -72,14 +74,14 @@ class _Part(BaseSettings):
 
 
 class Log(_Part):
-    """The format of logs. `LOG_FORMAT`: `json` for machines, `console` for a terminal."""
+    """The format of logs. `LOG_FORMAT` is `json` for machines, or `console` for a terminal."""
 
     log_format: Literal["json", "console"] = "json"
 
 
 class Database(_Part):
-    """The addresses of Postgres. `DATABASE_URL` may be a transaction pooler; `DATABASE_DIRECT_URL` is for migrations,
-    LISTEN and locks.
+    """The addresses of Postgres. `DATABASE_URL` may lead through a transaction pooler. `DATABASE_DIRECT_URL` is used
+    for migrations, LISTEN and locks. By default it is the same as `DATABASE_URL`.
     """
 
     database_url: PostgresUrl = Field(repr=False)
@@ -168,15 +170,18 @@ class GitHub(_Part):
 
 
 class Archive(_Part):
-    """GH Archive. `GH_ARCHIVE_URL` is the address of its hourly files. Without it the archive cannot be read."""
+    """GH Archive. `GH_ARCHIVE_URL` is the base address of its hourly files. Without this address the archive is not
+    read.
+    """
 
     gh_archive_url: HttpUrl | None = None
 
 
 class Embeddings(_Part):
-    """OpenAI, or a compatible server. Without a key nothing is embedded.
+    """OpenAI, or a compatible server. Without a key no embeddings are made.
 
-    `EMBEDDING_DIMENSIONS` is the number of values in a vector, as the column has it. pgvector's index allows 2,000.
+    `EMBEDDING_DIMENSIONS` is the number of values in a vector. The column in the database has the same number.
+    pgvector's index allows at most 2,000.
     """
 
     openai_api_key: SecretStr | None = None
@@ -211,7 +216,7 @@ RetentionProducts = Annotated[dict[str, int], NoDecode, BeforeValidator(_retenti
 class Polar(_Part):
     """Polar's webhooks and products. `POLAR_WEBHOOK_SECRET` is one secret, or several separated by commas.
 
-    `POLAR_RETENTION_PRODUCTS` maps the id of a Polar product to the days of retention that it buys.
+    `POLAR_RETENTION_PRODUCTS` maps the id of a Polar product to the days of retention that the product buys.
     """
 
     polar_webhook_secret: SecretStr
@@ -219,8 +224,8 @@ class Polar(_Part):
 
 
 class PolarApi(_Part):
-    """Polar's API. `POLAR_ACCESS_TOKEN` allows this system to read subscriptions from it. Without the token they are
-    not reconciled.
+    """Polar's API. `POLAR_ACCESS_TOKEN` gives access to Polar's subscriptions. Without this token, add-ons are not
+    reconciled with Polar.
 
     `POLAR_API_URL` may end in `/v1`.
     """
@@ -242,8 +247,8 @@ class PolarApi(_Part):
 
 
 class Webhook(_Part):
-    """The address that `webhook.py` listens on. If `METRICS_TOKEN` is set, a request for `/metrics` has to hold it as
-    its bearer token.
+    """The address that `webhook.py` listens on, and `METRICS_TOKEN`. If that token is set, a request for `/metrics`
+    needs it as bearer token.
     """
 
     host: str = "0.0.0.0"  # nosec B104 # people reach it from outside
@@ -256,8 +261,8 @@ class Webhook(_Part):
 
 
 class Metrics(_Part):
-    """The address at which a worker serves Prometheus' metrics: `METRICS_HOST` and `METRICS_PORT`. Without a port it
-    serves none.
+    """The address at which a worker serves Prometheus' metrics: `METRICS_HOST` and `METRICS_PORT`. Without a port a
+    worker serves no metrics.
     """
 
     metrics_host: str = "0.0.0.0"  # nosec B104 # Prometheus comes from outside
@@ -265,9 +270,10 @@ class Metrics(_Part):
 
 
 class Traces(_Part):
-    """The receiver of traces. Programs send them to `OTEL_EXPORTER_OTLP_ENDPOINT`. Without it they make none.
+    """The receiver of traces. Programs send their traces to `OTEL_EXPORTER_OTLP_ENDPOINT`. Without this address
+    programs make no traces.
 
-    OpenTelemetry reads its other variables itself, from the environment only.
+    OpenTelemetry reads its other variables itself, but only from the environment.
     """
 
     otel_exporter_otlp_endpoint: HttpUrl | None = None
@@ -287,11 +293,11 @@ Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)]
 
 
 class Api(_Part):
-    """The callers of the status API: users with tokens of the host's Supabase project, and the service with its own
-    token.
+    """The callers of the status API. Users have tokens of the host's Supabase project, and the service has a token of
+    its own.
 
     `API_ALLOWED_ORIGINS` are the origins of pages that may call the API from a browser. `TRUSTED_PROXIES` are the
-    networks of proxies whose header `X-Forwarded-For` is trusted. Both are separated by commas.
+    networks of proxies whose header `X-Forwarded-For` is trusted. Both are lists separated by commas.
     """
 
     supabase_url: HttpUrl | None = None
@@ -307,7 +313,7 @@ class Api(_Part):
 
     @property
     def jwt_secret(self) -> str | None:
-        """The secret that signs the tokens of the host's Supabase project; None if it is missing or blank."""
+        """The secret that signs the tokens of the host's Supabase project, or None if it is missing or blank."""
         return _text(self.supabase_jwt_secret)
 
     @property
@@ -331,9 +337,9 @@ def _mail_from(value: str) -> str:
 
 
 class Mail(_Part):
-    """The mail server `SMTP_URL`, and the sender's address `MAIL_FROM`. Without a server no e-mails are sent.
+    """The mail server (`SMTP_URL`) and the sender's address (`MAIL_FROM`). Without a server no e-mails are sent.
 
-    `PUBLIC_URL` is the public address of the settings page, to which e-mails link.
+    `PUBLIC_URL` is the public address of the settings page. E-mails link to it.
     """
 
     smtp_url: Annotated[str, AfterValidator(_smtp_url)] | None = Field(default=None, repr=False)
@@ -356,11 +362,11 @@ SECRET_BYTES = 16
 
 
 class Notify(_Part):
-    """The host's webhook. `NOTIFY_URL` receives the beginning and the end of each job, signed with `NOTIFY_SECRET`.
-    Without it nothing is sent.
+    """The host's webhook. `NOTIFY_URL` is called at the beginning and the end of each job, with a signature by
+    `NOTIFY_SECRET`. Without `NOTIFY_URL` nothing is sent.
 
-    `NOTIFY_SECRET` may be several secrets, separated by commas, each of which signs. `NOTIFY_ALLOW_PRIVATE` allows
-    `http://`, and addresses outside the public Internet.
+    `NOTIFY_SECRET` may be several secrets separated by commas. Each of them gives a signature. `NOTIFY_ALLOW_PRIVATE`
+    allows `http://` and addresses outside the public Internet.
     """
 
     notify_url: ExactHttpUrl | None = Field(default=None, repr=False)
@@ -406,7 +412,7 @@ WORKER_QUEUES: tuple[WorkerQueue, ...] = get_args(WorkerQueue)
 
 
 class Worker(_Part):
-    """The task queues that a worker polls, and the pace of the jobs that it starts."""
+    """The task queues that a worker polls, its limits, and the pace of the jobs that it starts."""
 
     worker_queues: Annotated[tuple[WorkerQueue, ...], NoDecode] = WORKER_QUEUES
 
@@ -432,8 +438,8 @@ class Worker(_Part):
 
 
 class Versioning(_Part):
-    """Temporal's Worker Versioning: the name of the deployment, and this worker's build. Without both it is not used;
-    only one of them is an error.
+    """Temporal's Worker Versioning: the name of the deployment, and this worker's build. If both are missing, the
+    worker is not versioned. If only one is missing, that is an error.
     """
 
     temporal_deployment_name: str | None = None
@@ -449,10 +455,11 @@ class Versioning(_Part):
 
 
 class Payloads(_Part):
-    """The encryption of Temporal's payloads: `id:key,id:key`, where each key is 32 bytes in base64.
+    """The encryption of Temporal's payloads. The setting has the form `id:key,id:key`, and each key is 32 bytes in
+    base64.
 
-    The first key encrypts, and all of them decrypt. If `plain` comes first, nothing is encrypted, and the keys only
-    decrypt.
+    The first key encrypts, and all keys decrypt. If the word `plain` comes first, nothing is encrypted, and the keys
+    only decrypt.
     """
 
     temporal_payload_keys: SecretStr | None = None
@@ -484,13 +491,13 @@ class Payloads(_Part):
 
 
 class CodecServer(_Part):
-    """The callers that may have payloads decrypted over HTTP. Without a token and without signing keys there is no
-    codec server.
+    """The callers for whom the codec server decrypts payloads over HTTP. If neither `CODEC_SERVER_TOKEN` nor
+    `CODEC_JWKS_URL` is set, there is no codec server.
 
-    `CODEC_SERVER_TOKEN` is a bearer token of your choice. It is for programs. For people who sign in to Temporal's
-    Web UI, `CODEC_JWKS_URL` lists the keys that sign their tokens, `CODEC_JWT_AUDIENCE` is the tokens' audience, and
-    `CODEC_READERS` are the people who may read payloads, by `sub` or `email`. `CODEC_ALLOWED_ORIGINS` are the Web
-    UI's origins.
+    `CODEC_SERVER_TOKEN` is a bearer token of your choice, for programs. The other settings are for people who sign in
+    to Temporal's Web UI. `CODEC_JWKS_URL` lists the keys that sign their tokens. `CODEC_JWT_AUDIENCE` is the audience
+    of these tokens. `CODEC_READERS` are the people who may read payloads, by `sub` or `email`. `CODEC_ALLOWED_ORIGINS`
+    are the Web UI's origins.
     """
 
     codec_server_token: Annotated[SecretStr, Field(min_length=16)] | None = None
@@ -523,8 +530,8 @@ class CodecServer(_Part):
 
 
 class Temporal(_Part):
-    """The settings of Temporal that `temporalio.envconfig` does not have. `temporalio.envconfig` reads all other
-    `TEMPORAL_*`.
+    """Those settings of Temporal that `temporalio.envconfig` does not know. All other variables `TEMPORAL_*` are read
+    by `temporalio.envconfig`, or belong to other classes here.
     """
 
     temporal_task_queue: str = Field(default="workspace-backfill", min_length=1)
@@ -534,8 +541,8 @@ PartT = TypeVar("PartT", bound=_Part)
 
 
 def load(part: type[PartT]) -> PartT:
-    """Returns the settings of one part. Raises a `BadInput` that names, in one line, what is missing or wrong,
-    without its value.
+    """Returns the settings of one part. If some are missing or wrong, raises one `BadInput` that names all of them in
+    one line, without their values.
     """
     try:
         return part()

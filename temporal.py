@@ -1,8 +1,8 @@
-"""Everything about Temporal's configuration: the connection, the encryption of payloads, the namespace's search
+"""Everything about Temporal's configuration: the connection, the encryption of payloads, and the namespace's search
 attributes.
 
-`attributes` and `updates` are pure functions, so workflows may call them. A message tells the workflow which search
-attributes the namespace has.
+Workflows may call `attributes` and `updates`, because these are pure functions. A workflow learns from its input which
+search attributes the namespace has.
 """
 
 import asyncio
@@ -49,11 +49,11 @@ _TYPES = {
 
 
 async def connect(runtime: Runtime | None = None, *, interceptors: Sequence[Interceptor] = ()) -> Client:
-    """Connects to the server and namespace that `TEMPORAL_*` and `.env` name; returns the client. Its metrics go to
-    `runtime`.
+    """Connects to the server and the namespace in `TEMPORAL_*`, from the environment or `.env`. Returns the client. The
+    client's metrics go to `runtime`.
 
-    `interceptors` also apply to workers that use the client. The client's identity, which Temporal shows beside its
-    actions, holds process, host and release.
+    `interceptors` also apply to workers that use the client. The client's identity holds process id, host and release.
+    Temporal shows the identity beside the client's actions.
 
     Raises `BadInput` for a wrong setting, and `Unreachable` if the server does not answer within five seconds.
     """
@@ -90,9 +90,9 @@ async def connect(runtime: Runtime | None = None, *, interceptors: Sequence[Inte
 
 
 def measured_runtime() -> Runtime | None:
-    """Returns a runtime that serves Temporal's metrics and ours at `METRICS_PORT`; None if no port is set.
+    """Returns a runtime that serves Temporal's metrics and ours at `METRICS_PORT`, or None if no port is set.
 
-    Raises `BadInput` if the port is not free.
+    Raises `BadInput` if the port cannot be used, for example because it is not free.
     """
     import settings
 
@@ -115,9 +115,10 @@ def measured_runtime() -> Runtime | None:
 
 
 def data_converter() -> DataConverter:
-    """Returns pydantic's converter. If `TEMPORAL_PAYLOAD_KEYS` is set, it encrypts payloads, errors included.
+    """Returns pydantic's converter with a codec for encrypted payloads. If `TEMPORAL_PAYLOAD_KEYS` names a key to
+    encrypt with, all payloads are encrypted, those of errors too. Otherwise the codec only decrypts.
 
-    Raises `BadInput` if the setting is wrong. The keys are registered as secrets, which logs leave out.
+    Raises `BadInput` if the setting is wrong. Registers the keys as secrets, so that logs do not show them.
     """
     # Here, because workflows import this module and need none of it.
     import logs
@@ -135,7 +136,9 @@ def data_converter() -> DataConverter:
 
 
 def encryption_in_words() -> str:
-    """Returns whether payloads are encrypted, in words. The worker and the webhook server log it at their start."""
+    """Returns a sentence for the log that says whether payloads are encrypted. The worker and the webhook server log it
+    when they start.
+    """
     import settings
 
     setting = settings.load(settings.Payloads)
@@ -170,15 +173,15 @@ def attributes(
     status: str | None = None,
     retention_days: int | None = None,
 ) -> TypedSearchAttributes:
-    """Returns the search attributes with which a workflow is started: those that are given, without those that its
-    namespace lacks. `usable` holds the names that the namespace has.
+    """Returns the search attributes with which a workflow is started. Arguments that are None are left out, and so are
+    attributes that the namespace does not have. `usable` holds the names of the attributes that the namespace has.
     """
     return TypedSearchAttributes(list(_pairs(usable, workspace_id, repository, status, retention_days)))
 
 
 def updates(usable: Collection[str], *, status: str) -> list[SearchAttributeUpdate[str]]:
-    """Returns the argument with which `workflow.upsert_search_attributes` sets `BackfillStatus`. Empty if that
-    attribute is not among `usable`, the names that the workflow's namespace has.
+    """Returns the argument with which `workflow.upsert_search_attributes` sets `BackfillStatus` to `status`. `usable`
+    holds the names of the attributes that the namespace has. The list is empty if `BackfillStatus` is not among them.
     """
     return [BACKFILL_STATUS.value_set(status)] if BACKFILL_STATUS.name in usable else []
 
@@ -198,10 +201,12 @@ def _pairs(
 
 
 async def register_search_attributes(client: Client) -> frozenset[str]:
-    """Registers the search attributes that are missing; returns the names of all that can be used.
+    """Registers the search attributes that the namespace lacks. Returns the names of all search attributes that can be
+    used.
 
-    It raises nothing for an attribute that it cannot register (no permission, no operator service, a limit, another
-    type has the name): it logs that and continues. Any number of processes may call it at once.
+    An attribute that cannot be registered raises no error. It is logged and left out of the result. Reasons are a
+    missing permission, a server without operator service, a limit, or an attribute of the same name with another type.
+    Several processes may call this function at once.
     """
     refused = await refused_search_attributes(client)
     for name in sorted(refused):
@@ -225,13 +230,13 @@ async def register_search_attributes(client: Client) -> frozenset[str]:
 
 
 async def refused_search_attributes(client: Client) -> dict[str, str]:
-    """Returns the search attributes that the namespace refuses: name -> reason. Registers none."""
+    """Returns the search attributes that the namespace refuses, with the reason for each. Registers no attribute."""
     return {name: why for name in _TYPES if (why := await _refusal(client, name))}
 
 
 async def pollers(client: Client, task_queue: str, *, workflows: bool) -> set[str]:
-    """Returns the identities of the workers that poll a task queue for activities; with `workflows`, those that also
-    poll it for workflows.
+    """Returns the identities of the workers that poll a task queue for activities. With `workflows`, returns only those
+    workers that also poll it for workflows.
 
     Raises `Unreachable` if the server does not answer.
     """
@@ -251,8 +256,8 @@ async def pollers(client: Client, task_queue: str, *, workflows: bool) -> set[st
 
 
 async def _lasting_refusal(client: Client, name: str) -> str | None:
-    """Returns why the namespace still refuses a newly registered attribute after `REGISTERED_SECONDS`; None if it
-    accepts it.
+    """Waits until the namespace accepts a newly registered attribute, and then returns None. If the namespace still
+    refuses it after `REGISTERED_SECONDS`, returns the reason.
     """
     why = None
     for _ in range(int(REGISTERED_SECONDS / 0.2)):
@@ -264,9 +269,11 @@ async def _lasting_refusal(client: Client, name: str) -> str | None:
 
 
 async def _refusal(client: Client, name: str) -> str | None:
-    """Returns why the namespace refuses a value of our type for this attribute; None if it accepts it.
+    """Returns the reason why the namespace refuses a value of our type for this attribute, or None if the namespace
+    accepts it.
 
-    A query with the attribute finds it out. Every server allows queries, but only operators may list attributes.
+    The function tries a query with the attribute, because every server allows queries. Only operators may list
+    attributes.
     """
     value = "0" if _TYPES[name] == IndexedValueType.INDEXED_VALUE_TYPE_INT else "'0'"
     try:

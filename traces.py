@@ -1,9 +1,9 @@
-"""Traces by OpenTelemetry: a span for each workflow, each activity and each request to GitHub, below the span that
-caused it.
+"""Traces by OpenTelemetry. Each workflow, each activity and each request to GitHub has a span, which is a child of the
+span that caused it.
 
-Only programs that send traces import this module (`process.traced`). A trace begins when a workflow is signaled
-about a job. Spans hold ids, names of operations and numbers. They hold no text of an error, which might quote what a
-customer wrote.
+Only programs that send traces import this module (`process.traced`). A trace begins when a workflow is signaled about a
+job. Spans hold ids, names of operations and numbers. They do not hold the text of an error, because it might quote what
+a customer wrote.
 """
 
 import time
@@ -28,7 +28,7 @@ END_SECONDS = 3.0
 
 
 class Traces:
-    """Sends spans to an OTLP receiver (HTTP, protobuf) while the context is open."""
+    """Sends spans to an OTLP receiver at `endpoint` (HTTP, protobuf) while the context is open."""
 
     def __init__(self, program: str, endpoint: str) -> None:
         resource = Resource.create({SERVICE_NAME: f"workspace-backfill-{program}", SERVICE_VERSION: VERSION})
@@ -51,8 +51,8 @@ class Traces:
         ending.join(END_SECONDS)
 
     def request_ended(self, account: str, ask: Ask, told: Told) -> None:
-        """Makes a span for a finished request to GitHub, below the span of the activity that sent it. `ask` says what
-        was requested, `told` how it ended.
+        """Makes a span for a finished request to GitHub, as a child of the activity's span. `ask` says what was
+        requested, and `told` says how the request ended.
         """
         now = time.time_ns()
         attributes: dict[str, str | int] = {
@@ -72,7 +72,7 @@ class Traces:
 
 
 class _WithoutTexts(SpanExporter):
-    """Passes spans on without the texts of errors: only an error's class remains."""
+    """Passes spans on to `sender` without the texts of errors. Only the class of an error is kept."""
 
     def __init__(self, sender: SpanExporter) -> None:
         self._sender = sender

@@ -15,7 +15,7 @@ _IN_WORDS = {
 
 
 class UnshownThing(BaseModel):
-    """One note, as `status`, the API and messages show it."""
+    """One note on something that GitHub does not show. `status`, the API and messages show notes in this form."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -32,8 +32,8 @@ class UnshownThing(BaseModel):
 
     @property
     def in_words(self) -> str:
-        """The note as text: `octo/a#12: 3 timeline counted but not shown since 2026-11-02: Resource not accessible by
-        ...`.
+        """The note as text, such as `octo/a#12: 3 timeline counted but not shown since 2026-11-02: Resource not
+        accessible by ...`.
         """
         where = self.repository + (f"#{self.number}" if self.number is not None else "")
         words = f": {self.words}" if self.words else ""
@@ -41,7 +41,7 @@ class UnshownThing(BaseModel):
 
 
 class Unshown(BaseModel):
-    """The things that GitHub does not show: their number, and the first of them one by one."""
+    """The things that GitHub does not show of something: their number, and notes on the first of them."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -57,19 +57,19 @@ def things(noted: Noted) -> int:
 
 
 def how_many(number: int) -> str:
-    """Returns the number in words: `3 things GitHub does not show`."""
+    """Returns the number with its noun: `3 things GitHub does not show`."""
     return f"{number} {'thing' if number == 1 else 'things'} GitHub does not show"
 
 
 def complete(of: Unshown | None) -> str:
-    """Returns the status of a complete job or type: `complete, 3 things GitHub does not show`; empty if GitHub shows
-    everything.
+    """Returns the status of something complete of which GitHub does not show everything: `complete, 3 things GitHub
+    does not show`. Returns an empty text if `of` is None, because GitHub then shows everything.
     """
     return f"complete, {how_many(of.things)}" if of else ""
 
 
 def kinds(noted: Noted) -> str:
-    """Returns `noted` as text: `3 timeline, 1 comments counted but not shown; 2 thread refused`."""
+    """Returns the numbers in `noted` as text: `3 timeline, 1 comments counted but not shown; 2 thread refused`."""
     return "; ".join(
         ", ".join(f"{number} {what}" for what, number in sorted(by_what.items())) + f" {_IN_WORDS.get(kind, kind)}"
         for kind, by_what in sorted(noted.items())
@@ -77,8 +77,8 @@ def kinds(noted: Noted) -> str:
 
 
 def lines(of: Iterable[Unshown], most: int) -> list[str]:
-    """Returns a line for each thing in the `which` of all of these, at most `most` of them. If things are left out,
-    here or by `Unshown.more`, a last line counts them.
+    """Returns a line for each note in `of`, but for at most `most` notes. If notes are left out, here or in
+    `Unshown.more`, a last line says how many.
     """
     all_of = list(of)
     named = [each for its in all_of for each in its.which]
@@ -87,8 +87,10 @@ def lines(of: Iterable[Unshown], most: int) -> list[str]:
 
 
 def threads(which: Sequence[UnshownThing], more: int, most: int = 10) -> str:
-    """Returns the names of the threads and lists in `which`, the first `most`, and the number of the other notes:
-    `octo/a#12, octo/a#14, octo/b (stargazers), and 3 more`. `more` are the notes that `which` leaves out.
+    """Returns the first `most` names of threads and lists in `which`, and the number of the other notes, such as
+    `octo/a#12, octo/a#14, octo/b (stargazers), and 3 more`.
+
+    `more` is the number of notes that are not in `which`.
     """
     places = [
         f"{each.repository}#{each.number}" if each.number is not None else f"{each.repository} ({each.what})"

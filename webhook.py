@@ -1,9 +1,11 @@
 """The HTTP server, `python webhook.py`: receives Polar's webhooks, and serves the status API and the settings page.
 
-A delivery is verified, stored in Postgres and answered. Then `polar.inbox` processes it, and `reconciler` tells
-Temporal of new jobs. `notify.sender` notifies people, and the host, about jobs. The API (`api.server`) has
-connections of its own, so that deliveries are stored whatever load the API has. Settings: docs/settings.md. Exit
-codes: 0 stopped by a signal, 2 a setting is missing or wrong, 3 Postgres cannot be reached at the start.
+A delivery is verified, stored in Postgres and answered. Then `polar.inbox` processes the delivery, and `reconciler`
+tells Temporal of new jobs. `notify.sender` notifies people and the host about jobs. The API (`api.server`) has its own
+connections to Postgres, so that a busy API cannot keep deliveries from being stored.
+
+Settings: docs/settings.md. Exit codes: 0 stopped by a signal, 2 a setting is missing or wrong, 3 Postgres cannot be
+reached at the start.
 """
 
 import asyncio
@@ -97,8 +99,8 @@ class PolarWebhook:
 
 
 class Readiness:
-    """Serves `GET /readyz`. Status 200 means that deliveries can be stored. The answer also reports Temporal's state,
-    which does not change the status.
+    """Serves `GET /readyz`. Status 200 means that deliveries can be stored. The answer also reports whether Temporal is
+    reachable, but that does not change the status.
     """
 
     def __init__(self, database: Database, reconciler: Reconciler) -> None:
@@ -136,8 +138,8 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
 def own_routes(
     database: Database, signatures: Signatures, inbox: Inbox, reconciler: Reconciler, metrics: ServerMetrics | None
 ) -> list[Route]:
-    """Returns the routes that the server serves itself, outside the API: for Polar, for health checks and, if `metrics`
-    is given, for Prometheus.
+    """Returns the routes that the server serves itself, outside the API: for Polar, for health checks, and for
+    Prometheus if `metrics` is given.
     """
     polar, ready = PolarWebhook(database, signatures, inbox).post, Readiness(database, reconciler).get
     refused = frozenset({400, 403, 413, 503})
@@ -164,8 +166,8 @@ def application(
     page: Page | None = None,
     metrics: ServerMetrics | None = None,
 ) -> web.Application:
-    """Returns the application with its own routes, and with those of `api`, `codec`, `page` and `metrics` as far as
-    they are given. The caller has to run inbox, reconciler and the other loops.
+    """Returns the application with its own routes. If `api`, `codec`, `page` or `metrics` is given, the application
+    serves it, too. The caller has to run the inbox, the reconciler and the other loops.
     """
     counting = [metrics.count] if metrics is not None else []
     app = web.Application(client_max_size=LARGEST_BODY, middlewares=[*counting, _errors_as_json])
@@ -193,7 +195,7 @@ def _say_what_is_off(setting: settings.Api, codec: settings.CodecServer) -> None
 
 
 def access_to_api(setting: settings.Api) -> Access:
-    """Returns the API's check of its callers, configured by the settings."""
+    """Returns the object that authenticates the API's callers, as the settings configure it."""
     for secret in (setting.jwt_secret, setting.service_token):
         logs.register_secret(secret or "")
     keys = SigningKeys(setting.supabase_url) if setting.supabase_url else None
@@ -202,7 +204,7 @@ def access_to_api(setting: settings.Api) -> Access:
 
 
 def notification_channels(mail: settings.Mail, notify: settings.Notify) -> list[Channel]:
-    """Returns the channels that are configured. A channel that is not configured is off, which is logged."""
+    """Returns the notification channels that the settings configure. Logs each channel that is not configured."""
     channels: list[Channel] = []
     if mail.smtp_url and mail.server and mail.mail_from:
         for secret in (mail.smtp_url, mail.server.password or ""):
@@ -222,7 +224,7 @@ def notification_channels(mail: settings.Mail, notify: settings.Notify) -> list[
 
 
 def codec_application(setting: settings.CodecServer, encryption: settings.Payloads) -> web.Application | None:
-    """Returns the codec server; None if the settings allow nobody to use it."""
+    """Returns the codec server, or None if the settings allow nobody to use it."""
     if not setting.wanted:
         return None
     for secret in (setting.token or "", *encryption.secrets):
@@ -234,8 +236,8 @@ def codec_application(setting: settings.CodecServer, encryption: settings.Payloa
 
 
 async def serve(stop: asyncio.Event) -> None:
-    """Serves until `stop` is set. Raises `BadInput` for wrong settings, `Unreachable` if Postgres does not answer at
-    the start.
+    """Serves until `stop` is set. Raises `BadInput` for wrong settings, and `Unreachable` if Postgres does not answer
+    at the start.
     """
     polar, listen = settings.load(settings.Polar), settings.load(settings.Webhook)
     callers, codec = settings.load(settings.Api), settings.load(settings.CodecServer)
@@ -308,7 +310,7 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _allow_many_connections() -> None:
-    """Raises the process' limit of open files, which is often 1,024, because each stream needs an open file."""
+    """Raises the limit of open files of this process. The limit is often 1,024, and each stream needs an open file."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 2 * MOST_STREAMS
     if soft not in (resource.RLIM_INFINITY, hard) and soft < wanted:

@@ -1,7 +1,7 @@
-"""One worker: a process that polls its task queues, and runs workflows and activities until it is told to stop.
+"""One worker: a process that polls task queues, and runs workflows and activities until a signal stops it.
 
-Any number of workers may run; `WORKER_QUEUES` says which queues each polls. SIGTERM and SIGINT stop it at the next
-page boundaries. SIGKILL loses no data either.
+Any number of workers may run. `WORKER_QUEUES` says which queues a worker polls. After SIGTERM or SIGINT a worker stops
+at the next page boundaries. SIGKILL loses no data either, because every page is committed in one transaction.
 """
 
 import asyncio
@@ -69,9 +69,10 @@ LOOK_SECONDS = 1.0
 
 
 def build_id() -> str:
-    """Returns a hash of the workflows' code. Temporal records it with each decision of a workflow.
+    """Returns a hash of the code of workflows and messages. If the worker is not versioned, Temporal records the hash
+    with each decision of a workflow.
 
-    The SDK's own hash covers every module of every package, which takes most of the time that a worker needs to start.
+    The SDK would hash every module of every package, which takes most of the time that a worker needs to start.
     """
     root = Path(__file__).parent
     decides = hashlib.sha256()
@@ -92,8 +93,8 @@ def build(
     search_attributes: frozenset[str],
     versioning: settings.Versioning,
 ) -> list[Worker]:
-    """Returns a worker for each of the task queues, with its workflows and activities. All of them share the
-    connections.
+    """Returns one Temporal worker for each task queue that this process polls, with the queue's workflows and
+    activities. All workers share the connections.
     """
     pace = Pace(
         heartbeat_timeout_seconds=worker.heartbeat_timeout_seconds,
@@ -151,10 +152,10 @@ def build(
 
 
 def _deployment(versioning: settings.Versioning) -> WorkerDeploymentConfig | None:
-    """Returns the build and the deployment of this worker; None if it is not versioned.
+    """Returns the deployment and the build of this worker, or None if the worker is not versioned.
 
-    A workflow is not bound to the build that began it: it continues on the current one. That is safe, because
-    `workflow.patched` guards each change of its shape, and necessary, because some workflows run for years.
+    A workflow is not bound to the build that began it: it continues on the current build. That is safe, because
+    `workflow.patched` guards each change of its shape. It is also necessary, because some workflows run for years.
     """
     name, build = versioning.temporal_deployment_name, versioning.temporal_worker_build_id
     if not name or not build:
@@ -167,8 +168,8 @@ def _deployment(versioning: settings.Versioning) -> WorkerDeploymentConfig | Non
 
 
 async def work(stop: asyncio.Event) -> None:
-    """Reads every setting, connects, and works until `stop` is set. Raises `Unreachable` once Temporal has been silent
-    for `TEMPORAL_SILENCE_SECONDS`: this process would get no more work.
+    """Reads the settings, connects, and works until `stop` is set. Raises `Unreachable` once Temporal has been silent
+    for `TEMPORAL_SILENCE_SECONDS`, because this process would then get no more work.
     """
     worker_setting = settings.load(settings.Worker)
     task_queue = settings.load(settings.Temporal).temporal_task_queue
