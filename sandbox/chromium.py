@@ -1,4 +1,4 @@
-"""Starts this machine's Chromium without a window. The page's tests and benchmarks use it, and `make pictures`."""
+"""Starts this machine's Chromium without a window. The page's tests, the benchmarks and `make pictures` use it."""
 
 import os
 import shutil

@@ -71,9 +71,7 @@ console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 class Demo:
-    """The servers and programs of the demo. `worker.py`, `webhook.py` and `starter.py` get the same environment from
-    it.
-    """
+    """The servers and programs of the demo. `worker.py`, `webhook.py` and `starter.py` run in the same environment."""
 
     def __init__(self, processes: Processes, asked: Wish, environment: Mapping[str, str], pace: str = PACE) -> None:
         self._processes = processes
@@ -148,7 +146,9 @@ class Demo:
         return dict(self._where).get("Temporal's Web UI")
 
     def _owners_token(self, workspace: Workspace) -> str:
-        """Returns a token of the workspace's owner, as the host application's Supabase would sign it."""
+        """Returns an access token of the workspace's owner, signed as the host application's Supabase signs its
+        tokens.
+        """
         expires = datetime.now(UTC) + timedelta(seconds=TOKEN_SECONDS)
         claims = {"sub": workspace.owner, "aud": "authenticated", "exp": expires}
         return jwt.encode(claims, self._settings["SUPABASE_JWT_SECRET"], algorithm="HS256")

@@ -54,8 +54,8 @@ class Model:
         return ids
 
     def vector(self, tokens: Sequence[int], dimensions: int) -> Vector:
-        """Returns the vector of a text with these tokens, of which there has to be at least one. The vector has
-        `dimensions` values and the length one.
+        """Returns the vector of a text with these tokens. The vector has `dimensions` values and is normalised to
+        length 1. `tokens` must not be empty.
         """
         known = numpy.minimum(numpy.asarray(tokens, dtype=numpy.int64), len(self._vectors) - 1)
         mean = self._vectors[known].mean(axis=0)[:dimensions]
@@ -80,7 +80,7 @@ def _load() -> Any:
 
 @dataclass(eq=False)
 class Refused(Exception):
-    """An error that the server answers, in OpenAI's format."""
+    """An error answer of the server, in OpenAI's format. It is raised to refuse a request."""
 
     status: int
     message: str
@@ -123,9 +123,9 @@ class Answered:
 class EmbeddingServer:
     """A server that answers while its context is open. `url` is the value for `OPENAI_BASE_URL`.
 
-    `faults` are errors that a test adds. Each valid request takes the first one from the list and gets it as its
-    answer. If `poison` is set, a request is refused as a whole when one of its texts contains `poison`. The server
-    awaits `meanwhile` with the texts of each request to which no fault applies, before it computes the answer.
+    `faults` are errors that a test adds. Each valid request takes the first error from the list and gets it as its
+    answer. If `poison` is set, a request is refused as a whole when one of its texts contains `poison`. If `meanwhile`
+    is set, the server awaits it before it computes an answer, with the texts of the request.
     """
 
     def __init__(self, token: str = "sk-sandbox", port: int = 0) -> None:

@@ -110,7 +110,7 @@ class PolarServer:
     # --- What happens at Polar ----------------------------------------------------------------------------------------
 
     def change(self, subscription_id: str, kind: str, at: datetime, **fields: Any) -> Event:
-        """Creates a subscription with `fields`, or sets these fields of an existing one. Returns the event
+        """Creates a subscription with `fields`, or sets these fields of an existing subscription. Returns the event
         `subscription.{kind}`.
 
         If `fields` is only a planned change of product (`pending_update`), the subscription's other fields stay as they

@@ -189,9 +189,11 @@ def _answering(programs: Path, port: int) -> Callable[[], bool]:
 
 
 def _programs(directory: Path, user: str | None) -> Path:
-    """Returns the folder with PostgreSQL's programs. This is the folder that `POSTGRES_PROGRAMS` names, or else the
-    package's folder. If `user` may not read the package's folder, because a home has mode 700, it is a copy in
-    `directory`.
+    """Returns the folder with PostgreSQL's programs: the folder that `POSTGRES_PROGRAMS` names, or else the package's
+    folder.
+
+    If `user` may not read the package's folder, for example in a home of mode 700, the programs are copied into
+    `directory` and the copy's folder is returned.
     """
     if named := os.environ.get(PROGRAMS_VARIABLE):
         return Path(named)

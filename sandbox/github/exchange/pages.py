@@ -23,8 +23,8 @@ class Page:
     """One page of a connection. The same object serves as the connection's `pageInfo`. `total_count` is the number of
     items on all pages.
 
-    `nodes` are the items of the page. `shown` has what the answer shows in their places: an item, or an exception if
-    GitHub fails to answer the item. If `shown` is None, the answer shows `nodes`.
+    `nodes` are the items of the page. `shown` has a value for each node: the item itself, or an exception if GitHub
+    fails to answer the item. If `shown` is None, the answer shows all `nodes`.
     """
 
     nodes: list[Any]

@@ -30,17 +30,17 @@ NOT_TOUCHED = ("Query.", "RateLimit.", "PageInfo.")
 @dataclass
 class Babble(Effect):
     """Gives random answers that the schema allows: nulls, with or without an error, short and empty lists, false next
-    pages, any cursor, any count. REST's lists get random items, links that lead anywhere, and statuses that refuse.
+    pages, any cursor, any count. REST answers get fewer items, wrong links, or an error status.
 
     `odds` is how probable a fault is at each field; some faults are more frequent or rarer by a fixed factor. The same
     seed gives the same answers to the same requests in the same order.
 
-    With `stubborn`, a repeated request gets the same answer again. A REST answer then depends only on the route. In
-    GraphQL, a field then behaves the same in all items if the seed is even, and differently from item to item if the
-    seed is odd.
+    With `stubborn`, a repeated request gets the same answer again. In REST, the random choices then depend only on the
+    path without its numbers. In GraphQL, a field then behaves the same in all items if the seed is even. If the seed is
+    odd, it behaves differently from item to item.
 
-    Without `lone_nulls`, only lists and their items are null without an error, because an author that is null could
-    also be a deleted account. See docs/faults.md, "Limits": anything that the schema allows.
+    Without `lone_nulls`, only lists and their items become null without an error, because an author that is null could
+    also be a deleted account. See docs/faults.md, "Limits", about anything that the schema allows.
     """
 
     seed: int = 0
@@ -137,7 +137,7 @@ class OddTenth(Effect):
     - miscounted: its lists count one item too many
     - blank: its lists are empty, but keep their counts
 
-    REST shows null and miscounted items as usual. See docs/faults.md, "Limits": a tenth of all nodes.
+    REST shows null and miscounted items as usual. See docs/faults.md, "Limits", about a tenth of all nodes.
     """
 
     seed: int = 0

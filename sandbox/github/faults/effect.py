@@ -25,8 +25,8 @@ class Effect:
     def spoil(self, request: Request, thing: Any, place: int, size: int) -> Exception | None:
         """Returns the error that the answer has in place of an item, or None if the item is served.
 
-        `thing` is an item of a page, such as a thread, a release or a commit, or a single thread, or an object that
-        `node` or `nodes` found. `place` is its index on a page of `size` items.
+        `thing` is the item: a thread, an object that `node` or `nodes` found, or an item of a page, such as a release
+        or a commit. `place` is the item's index on a page of `size` items.
         """
 
     resolves: ClassVar[bool] = False

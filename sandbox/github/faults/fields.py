@@ -22,7 +22,7 @@ BY_APP = "Resource not accessible by integration"
 @dataclass
 class Refused(Effect):
     """Refuses fields. A refused field is null, and an error of type `kind` has its path. If the field cannot be null,
-    its node is null.
+    the node with the field is null.
 
     `type` and `field` are patterns (`CrossReferencedEvent`, `*`). `when`, if given, gets the field's object and value,
     and returns whether to refuse. Reported in entrius/gittensor#1582, cartography#2935 and #2008.

@@ -12,7 +12,9 @@ from sandbox.github.graphql.execution import Broken
 
 @dataclass
 class ResourceLimits(Effect):
-    """RESOURCE_LIMITS_EXCEEDED: the first `served` items of a page are good, and all others are null."""
+    """Serves only the first `served` items of a page. The other items are null, with the error
+    RESOURCE_LIMITS_EXCEEDED.
+    """
 
     served: int = 0
 

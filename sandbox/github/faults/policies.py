@@ -34,7 +34,7 @@ WORDS: dict[Rule, str] = {
 @dataclass
 class Policy(Effect):
     """A policy of an organization. It refuses all content of the organization's repositories, with FORBIDDEN in GraphQL
-    and 403 in REST. It also refuses such content where other content refers to it.
+    and 403 in REST. In GraphQL it also refuses a reference to such content from another repository.
 
     If the rule is SAML, the answer has the header `X-GitHub-SSO: required; url=...`. A person can authorize the token
     at that address.

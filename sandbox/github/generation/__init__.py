@@ -1,6 +1,6 @@
 """Fills a world with repositories: generated from a plan, or loaded from exports.
 
-`end` is the moment at which a generated history ends. The same plan with the same `end` gives the same repository.
+A generated history ends at the moment `end`. The same plan with the same `end` gives the same repository.
 
     repository(world, Plan("octo/large", pull_requests=1_000, issues=500))
     repository(world, Plan.parse("octo/small?pull_requests=200&issues=100&seed=1"))

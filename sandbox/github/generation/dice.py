@@ -37,7 +37,7 @@ class Dice:
         self.dice = Random(seed)
 
     def spread(self, threads: list[Any], total: int, deep: int, depth: int) -> Iterator[Any]:
-        """Yields threads, `total` in all, most of them more than once. First come `deep` random threads, each `depth`
+        """Yields `total` threads, some of them more than once. First come `deep` randomly chosen threads, each `depth`
         times. The rest are random choices among the other threads.
         """
         order = self.dice.sample(threads, len(threads))

@@ -8,8 +8,8 @@ from sandbox.github.world.repositories import Repository
 
 
 class Discussions(Dice):
-    """Generates discussions. They have a random sequence of their own, so that a plan gives the same issues and pull
-    requests with or without discussions.
+    """Generates discussions. Their random choices are independent of the choices for issues and pull requests, so that
+    a plan gives the same issues and pull requests with or without discussions.
     """
 
     def __init__(self, repo: Repository, plan: Plan) -> None:
@@ -77,8 +77,8 @@ class Discussions(Dice):
         return comment
 
     def settle(self, discussion: Discussion, before: Discussion | None) -> None:
-        """Chooses an answer for the discussion, if it gets one: a comment or a reply. Then sets the discussion's
-        `updated_at`. A few discussions get the `updated_at` of the discussion `before`.
+        """Decides whether the discussion gets an answer, which is one of its comments or replies. Then sets the
+        discussion's `updated_at`. A few discussions get the `updated_at` of the discussion `before`.
         """
         written = list(discussion.children())
         moments = [discussion.created_at, *(each.created_at for each in written)]

@@ -36,8 +36,8 @@ class Step:
 
 
 class EventGenerator:
-    """Generates stars, forks, pushes and releases. They have a random sequence of their own, so that a plan gives the
-    same threads with or without events.
+    """Generates stars, forks, pushes and releases. Their random choices are independent of the choices for threads, so
+    that a plan gives the same threads with or without events.
     """
 
     def __init__(self, repo: Repository, plan: Plan, end: Stamp) -> None:

@@ -22,9 +22,9 @@ def repository(world: World, plan: Plan, *, end: Stamp | None = None) -> Reposit
 
 
 def add_discussions(to: Repository, plan: Plan) -> None:
-    """Adds the plan's discussions to the repository, and switches discussions on. Their numbers follow the repository's
-    last number. Their dates lie between the repository's creation and its `updated_at`. The authors of the repository's
-    threads write them.
+    """Adds the plan's discussions to the repository, and switches discussions on. The discussions get the repository's
+    next numbers. They are dated between the repository's creation and its `updated_at`. Their authors are the authors
+    of the repository's threads.
     """
     if plan.discussions:
         with to.changed():
@@ -32,8 +32,8 @@ def add_discussions(to: Repository, plan: Plan) -> None:
 
 
 def add_events(to: Repository, plan: Plan, *, end: Stamp | None = None) -> None:
-    """Adds the plan's stars, forks, pushes and releases to a repository. Their dates are spread over the plan's years
-    before `end`, which is now by default. Some lie in the last month.
+    """Adds the plan's stars, forks, pushes and releases to a repository. The dates are spread over the plan's years
+    before `end`, which is now by default. Some dates lie in the last month.
     """
     if plan.stars or plan.forks or plan.pushes or plan.releases:
         with to.changed():

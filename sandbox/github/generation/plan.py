@@ -7,8 +7,8 @@ from urllib.parse import parse_qsl
 
 @dataclass(frozen=True)
 class Plan:
-    """The contents of a repository to generate. The average of a field is over all threads of its kind, including the
-    deep threads. Apart from rounding, the generated repository meets each average exactly.
+    """The contents of a repository to generate. An average is over all threads of a kind, including the deep threads.
+    Apart from rounding, the generated repository meets each average exactly.
     """
 
     name: str
@@ -82,7 +82,7 @@ def measured(name: str, scale: float = 1.0, seed: int = 1) -> Plan:
 
     With `scale` 1 the repository has 1,000 pull requests and 500 issues, with 4,361 reviews, 4,343 review comments,
     3,849 comments and about 7,544 events. 20 pull requests have 120 reviews each, and 7 threads have 130 comments each.
-    Another pull request refers to about a tenth of the pull requests. Only timelines show these references.
+    About a tenth of the pull requests are referred to by another pull request. Only timelines show these references.
     """
     return Plan(
         name,

@@ -37,7 +37,7 @@ class Field(NamedTuple):
 
 @dataclass(slots=True)
 class Context:
-    """The context of one request. The three functions exist only if a fault needs them.
+    """The context of one request. `spoilt`, `resolved` and `selected` are None unless a fault needs them.
 
     `spoilt` is called for each item that faults may replace (`Effect.spoil`). It gets the item, the item's place on the
     page, the page's size and the response key of the connection. If it returns an error, the item is null. `resolved`

@@ -90,7 +90,7 @@ def _kept(types: dict[str, TypeDefinitionNode]) -> set[str]:
 
 
 def _follows(definition: DefinitionNode, types: dict[str, TypeDefinitionNode], kept: set[str]) -> bool:
-    """Returns whether a type is kept when a kept type mentions it, although `NAMED` does not list it."""
+    """Returns whether a type that `NAMED` does not list is kept as soon as a kept type mentions it."""
     if isinstance(definition, ScalarTypeDefinitionNode | EnumTypeDefinitionNode | InputObjectTypeDefinitionNode):
         return True
     if not isinstance(definition, ObjectTypeDefinitionNode):

@@ -161,6 +161,6 @@ def _entry(error: GraphQLError, request_id: str) -> dict[str, Any]:
 
 
 class Broken(Exception):
-    """Raised for a node or field that GitHub fails to answer. In the answer it is null, and `errors` has an entry
-    "Something went wrong".
+    """Raised for a node or field that GitHub fails to answer. In the answer the node or field is null, and `errors` has
+    an entry "Something went wrong".
     """

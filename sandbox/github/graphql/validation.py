@@ -1,7 +1,7 @@
 """GitHub's errors for a query that does not fit the server's schema. Such an error has `extensions.code`, not `type`.
 
-GitHub uses the library graphql-ruby, so the messages are the ones of graphql-ruby. An error that is not translated here
-keeps the message of graphql-core.
+The messages are those of the library graphql-ruby, because GitHub uses graphql-ruby. An error that is not translated
+here keeps the message of graphql-core.
 """
 
 import re

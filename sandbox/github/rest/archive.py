@@ -1,8 +1,8 @@
-"""GH Archive's hourly files, gzipped, with one event a line. They have every public event of the world, and some events
-of repositories that are not in the world.
+"""GH Archive's hourly files, gzipped, with one event a line. The files have every public event of the world, and some
+events of repositories that are not in the world.
 
 Unlike GitHub, the archive keeps events of deleted accounts and events that the API no longer shows. Payloads from
-before October 2025 have more fields, because GitHub removed these fields then.
+before October 2025 have more fields, because GitHub removed fields from payloads at that time.
 """
 
 import gzip
@@ -35,7 +35,7 @@ EVENTS_ELSEWHERE = 5
 
 
 def name_of(at: Stamp) -> str:
-    """Returns the name of the file with the events of the hour around `at`."""
+    """Returns the name of the file for the hour in which the time `at` lies."""
     return f"{at[:10]}-{int(at[11:13])}.json.gz"
 
 

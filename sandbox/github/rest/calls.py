@@ -108,8 +108,8 @@ def needs_contents(call: Call) -> None:
 
 
 def find_thread(call: Call, repository: Repository, number: int) -> Thread:
-    """Returns the thread with that number. Raises `Refusal` if it cannot be shown: with 301 if it was transferred, with
-    410 if it was deleted or issues are switched off, and with 404 if it never existed or is hidden.
+    """Returns the thread with that number. Raises `Refusal` with status 301 if the thread was transferred, with 410 if
+    it was deleted or issues are switched off, and with 404 if it never existed or is hidden.
     """
     if number in repository.moved:
         to = repository.moved[number]

@@ -33,8 +33,8 @@ PAGES_LIMIT = 100
 
 
 def answer(world: World, root: str, new_ids: bool, request: Request, etag: str | None) -> Reply:
-    """Answers a REST request. `etag` is the ETag that the client sent, or None. If it is still valid, the status is
-    304. With `new_ids`, node ids in the answer have GitHub's new format; without it, the old format.
+    """Answers a REST request. `etag` is the ETag that the client sent, or None. If the ETag is still valid, the status
+    is 304. With `new_ids`, node ids in the answer have GitHub's new format; without it, the old format.
 
     Raises `NotModelled` for a path that GitHub may have and the stand-in does not have.
     """

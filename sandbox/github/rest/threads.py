@@ -34,7 +34,7 @@ ONLY_IN_TIMELINES = frozenset({"CrossReferencedEvent"})
 
 
 def issues(call: Call, owner: str, name: str) -> Reply:
-    """Returns issues and pull requests. A page number above 100 is refused. Pages beyond it can be reached by the
+    """Returns issues and pull requests. A page number above 100 is refused. Later pages can be reached only by the
     cursors in the links.
     """
     found = find_repository(call, owner, name)

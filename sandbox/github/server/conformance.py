@@ -66,7 +66,8 @@ def check_graphql(query: Query, body: Any) -> None:
 
 def check_rest(genuine: Any, edited: Any) -> None:
     """Raises `ImpossibleAnswer` unless an edited REST answer has the same keys as the genuine answer, with values of
-    the same types. Only the object itself, or each object of a list, is compared, not the objects inside it.
+    the same types. In a list, each object has to match an object of the genuine list. Objects inside objects are not
+    compared.
 
     A value may become null, unless GitHub never sends null for its key. A list may be longer or shorter, and in another
     order.

@@ -33,9 +33,9 @@ class App:
     installations: "dict[int, Installation]" = field(default_factory=dict)
 
     def install(self, login: str, *repositories: RepositoryIdentity, **permissions: str) -> "Installation":
-        """Installs the App for the account `login`, and returns the installation. It covers `repositories`, or all
-        present and future repositories of the account if none are given. `permissions` such as `contents="write"` are
-        added to `READS`.
+        """Installs the App for the account `login`, and returns the installation. The installation covers
+        `repositories`. If none are given, it covers all present and future repositories of the account. `permissions`
+        such as `contents="write"` are added to those in `READS`.
 
         Raises `ValueError` if the App is already installed for the account.
         """

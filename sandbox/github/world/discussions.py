@@ -63,8 +63,8 @@ class DiscussionCategory:
 
 @dataclass(slots=True, eq=False, repr=False)
 class DiscussionComment(Written):
-    """A comment on a discussion, or a reply to a comment. `reply_to` of a reply is the comment; it is None for a
-    comment. A reply has no replies.
+    """A comment on a discussion, or a reply to a comment. `reply_to` is the comment to which a reply belongs. It is
+    None for a comment. A reply has no replies.
     """
 
     typename: ClassVar[str] = "DiscussionComment"
@@ -217,8 +217,8 @@ class Discussion(Written):
         at: Stamp | None = None,
         reply_to: DiscussionComment | None = None,
     ) -> DiscussionComment:
-        """Adds a comment and returns it. `bump` says whether the discussion's `updated_at` moves, because GitHub
-        sometimes does not move it.
+        """Adds a comment and returns it. If `reply_to` is given, the new comment is a reply to `reply_to`. If `bump` is
+        False, the discussion's `updated_at` stays, as it sometimes does on GitHub.
         """
         with self.repo.changed():
             at = at or self.world.clock.stamp()

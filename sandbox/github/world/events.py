@@ -87,7 +87,7 @@ def _is_hidden(event: Event) -> bool:
 
 def between(repository: Repository, first: Stamp, last: Stamp) -> Iterator[Event]:
     """Yields all events from `first` to `last`, roughly newest first: two events may be swapped if they are seconds
-    apart. Events of deleted accounts are included, because GH Archive recorded them before.
+    apart. Events of deleted accounts are included, because GH Archive recorded them before the deletion.
     """
     happenings = repository.kept("happenings", lambda: sorted(_happenings(repository), key=itemgetter(0)))
     start = bisect_left(happenings, after(first, -SHIFT), key=itemgetter(0))

@@ -1,7 +1,7 @@
 """Issues, and everything that issues share with pull requests: comments, labels, timelines, and changes.
 
 Attributes are named as in GitHub's GraphQL, in snake case, so that most fields need no resolver. Every change holds the
-world's lock and sets `updated_at` as GitHub does. If a change creates an object, it returns the object.
+world's lock and sets `updated_at` as GitHub does. A change that creates an object returns the object.
 """
 
 from bisect import insort
@@ -169,8 +169,8 @@ class Thread(Written):
         database_id: int | None = None,
         at: Stamp | None = None,
     ) -> IssueComment:
-        """Adds a comment and returns it. `bump` says whether the thread's `updated_at` moves, because GitHub sometimes
-        does not move it.
+        """Adds a comment and returns it. If `bump` is False, the thread's `updated_at` stays, as it sometimes does on
+        GitHub.
         """
         with self.repository.changed():
             at = at or self.world.clock.stamp()
@@ -225,7 +225,7 @@ class Thread(Written):
 
     def close(self, by: Account | None = None, **data: Any) -> None:
         """Closes the thread. `data` are fields of the `ClosedEvent`: `closer` is the pull request that closed an issue,
-        `state_reason` is the reason.
+        `state_reason` is the reason for closing, such as `NOT_PLANNED`.
         """
         with self.repository.changed():
             self.state, self.closed_at = "CLOSED", self.world.clock.stamp()

@@ -78,8 +78,8 @@ class World:
             return made
 
     def copilots(self) -> tuple[Account, Account]:
-        """Returns the two accounts of Copilot: first the one that reviews, then the one that writes code. REST calls
-        both of them `Copilot` (breferrari/vigia#132, idd-skill#2507).
+        """Returns Copilot's two accounts: first the reviewer, then the author of code. REST calls both of them
+        `Copilot` (breferrari/vigia#132, idd-skill#2507).
         """
         reviewer = self.account("copilot-pull-request-reviewer", "Bot", 175728472)
         coder = self.account("copilot-swe-agent", "Bot", 198982749)

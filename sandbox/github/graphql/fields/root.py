@@ -24,8 +24,8 @@ def viewer(_source: Any, info: Info) -> Account:
 
 @field("User.login")
 def user_login(source: Account, _info: Info) -> str:
-    """Returns the login that REST shows. The difference matters only for the viewer: if the viewer is an App's bot,
-    GitHub serves it as a User with the bot's REST login.
+    """Returns the login as REST shows it. GitHub serves the viewer as a User even if the viewer is an App's bot, and
+    shows the bot's REST login in this case.
     """
     return source.rest_login
 

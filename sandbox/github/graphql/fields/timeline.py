@@ -40,9 +40,8 @@ def item_type(typename: str) -> str:
 
 
 def timeline(context: Context, source: Thread, types: frozenset[str]) -> list[Any]:
-    """Returns the thread's timeline items, unsorted. `types` are the requested item types; empty means all. Commits are
-    included only if they are requested, because they have to be created. Other items are included whatever their type
-    is.
+    """Returns the thread's timeline items, unsorted and not filtered by type. `types` are the requested item types, or
+    empty for all types. Commits are left out unless they are requested, because they have to be created anew each time.
     """
     items: list[Any] = [*source.comments, *source.events]
     if isinstance(source, PullRequest):
