@@ -1,7 +1,8 @@
-"""Embeddings of threads, stored in the threads' own rows: the texts that are still to be embedded, the vectors, and the
-search.
+"""Embeddings of threads: the texts that are still to be embedded, the vectors, and the search by vector. All are stored
+in the rows of the threads.
 
-A vector is current if its row names the model and holds the hash of the present text, `embedding_hash` (schema/ours).
+A vector is current if its row names the present model and holds the hash of the present text (`embedding_hash` in
+schema/ours).
 """
 
 from collections.abc import Sequence
@@ -115,10 +116,11 @@ def _statement(template: str, table: ThreadTable, job: str = "") -> str:
 async def due(
     connection: Connection, sweep: Sweep, model: str, dimensions: int, after: Place, *, changed: bool, most: int
 ) -> list[Text]:
-    """Returns the next texts in scope without a vector of this model, in the order of table and number: at most `most`,
-    and fewer if texts are long. With `changed`, texts whose vector is of an older text are returned, too.
+    """Returns the next texts in scope without a vector of this model, ordered by table and number. Returns at most
+    `most` texts, and fewer if the texts are long. With `changed`, also returns texts whose vector belongs to an older
+    text.
 
-    Texts that this job gave up are left out.
+    `after` is the thread after which the list continues. Texts that this job gave up are left out.
     """
     found: list[Text] = []
     for table in TABLES[TABLES.index(after.table) :]:
@@ -170,9 +172,9 @@ async def count(connection: Connection, sweep: Sweep) -> tuple[int, datetime]:
 
 
 async def write(connection: Connection, rows: Sequence[Embedding], since: datetime) -> int:
-    """Stores vectors, unless the text has changed since it was embedded.
+    """Stores each vector, unless the thread's text has changed since the text was embedded.
 
-    Returns how many threads got their first vector, counting only threads that were updated at or after `since`.
+    Returns how many threads got their first vector. Only threads that were updated at or after `since` are counted.
     """
     new = 0
     for table in TABLES:
@@ -191,7 +193,9 @@ def _array(vector: Sequence[float]) -> str:
 
 
 async def check_dimensions(connection: Connection, dimensions: int) -> None:
-    """Raises `BadInput` if an embedding column holds vectors of another length. A missing column is no error."""
+    """Raises `BadInput` if an embedding column holds vectors whose length is not `dimensions`. A missing column is no
+    error.
+    """
     rows = await connection.fetch(
         """
         select relname as table, atttypmod as dimensions from pg_attribute join pg_class on pg_class.oid = attrelid
@@ -215,7 +219,7 @@ async def check_dimensions(connection: Connection, dimensions: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A thread that a search found. The similarity is the cosine between its text's vector and the query's, at
+    """A thread that a search found. `score` is the cosine similarity of the thread's vector and the query's vector, at
     most 1.
     """
 
@@ -251,7 +255,8 @@ async def nearest(
     limit: int,
     tables: Sequence[ThreadTable] = TABLES,
 ) -> list[Hit]:
-    """Returns the threads of a workspace (id or slug) whose vectors of `model` are nearest to `vector`, nearest first.
+    """Returns the `limit` threads of a workspace whose vectors of `model` are nearest to `vector`, nearest first.
+    `workspace` is an id or a slug.
 
     Raises `BadInput` if there is no such workspace.
     """
@@ -284,10 +289,10 @@ async def find_workspace(connection: Connection, reference: str) -> UUID:
 
 
 async def _prepare(connection: Connection) -> None:
-    """Prepares the transaction for a search: finds the schema of pgvector, and makes its index return more rows until
-    enough of them pass the filter.
+    """Prepares the transaction for a search. Adds the schema of pgvector to the search_path, and makes pgvector's index
+    return more rows until enough rows pass the filter.
 
-    Before version 0.8 pgvector cannot do this; then more rows are examined from the start.
+    pgvector can do this only since version 0.8. With every version, the index returns 200 rows at once.
     """
     [row] = await connection.fetch(
         """

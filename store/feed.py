@@ -1,8 +1,7 @@
 """`github_events_cache`: a repository's events. An event is one row, even if several sources report it.
 
-A stored row never changes. An incoming event adds a row, unless a stored row is the same event. Sources give one
-event different ids, and times that are seconds apart, so incoming events are matched with stored rows under the lock
-of `pages.write`.
+An incoming event never changes a stored row. It adds a row, unless a stored row is the same event. Sources give one
+event different ids and slightly different times, so events are matched under the lock of `pages.write`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -124,10 +123,10 @@ class PushMove(NamedTuple):
 
 
 async def ensure_months(database: Database, rows: Iterable[FeedEvent]) -> None:
-    """Creates the monthly partitions of the feed that these rows need, in transactions of its own. A process asks for
-    each month once.
+    """Creates the monthly partitions of the feed that these rows need, in transactions of its own. A process checks
+    each month only once.
 
-    Raises `PartOver` (no_partition) if the role must not create them.
+    Raises `PartOver` (no_partition) if the database role may not create partitions.
     """
     known = _ensured.setdefault(database, set())
     for month in sorted({row.created_at.astimezone(UTC).date().replace(day=1) for row in rows} - known):
@@ -148,10 +147,10 @@ async def ensure_months(database: Database, rows: Iterable[FeedEvent]) -> None:
 
 
 async def write(connection: Connection, repository: RepositoryRef, rows: Sequence[FeedEvent], since: datetime) -> int:
-    """Adds events that are not stored yet; returns how many, of those created at or after `since`.
+    """Adds the events that are not stored yet. Returns how many of them were created at or after `since`.
 
-    A stored row matches at most one incoming event, the nearest in time. So a thread that was closed, reopened and
-    closed within a minute has two closings.
+    A stored row matches at most one incoming event, the nearest in time. So if a thread was closed, reopened and closed
+    again within a minute, both closings are stored.
     """
     rows = list({(row.event_id, row.source not in _NUMBERED and row.created_at): row for row in rows}.values())
     if not rows:
@@ -181,7 +180,7 @@ async def write(connection: Connection, repository: RepositoryRef, rows: Sequenc
 
 
 def _candidates(rows: Sequence[FeedEvent]) -> str:
-    """Returns the statement that finds stored events that may be one of `rows`: in all months, if a row needs that."""
+    """Returns the SQL that finds stored events that may be one of `rows`, in all months if a row needs this."""
     by_id = _BY_ID if not _NUMBERED.isdisjoint(row.source for row in rows) else ""
     by_identity = _BY_IDENTITY if not _IDENTIFIED.isdisjoint(row.event_type for row in rows) else ""
     return _CANDIDATES.replace("-- and anywhere", by_id + by_identity)
@@ -239,15 +238,15 @@ async def pushed(connection: Connection, repository: RepositoryRef, ref: str, he
 async def unexplained(
     connection: Connection, repository: RepositoryRef, ref: str, oids: Sequence[str], gone: Sequence[str] = ()
 ) -> list[str]:
-    """Returns the commits of a branch that no stored push explains: follows stored pushes back from `oids`, each push
-    from the commit it brought to the commit before it, as far as they reach. The branch's first commit is not returned.
-    Pushes from a commit in `gone`, which GitHub no longer has, are ignored. Forced pushes may make it several commits.
+    """Returns the commits of a branch that no stored push brought. The search starts at `oids`, and follows stored
+    pushes from `head` back to `before`. The branch's first commit is not returned. A push whose `before` is in `gone`
+    is ignored, because GitHub no longer has that commit. After forced pushes several commits may be returned.
     """
     return [row["oid"] for row in await connection.fetch(_ENDS, *_names(repository), ref, oids, gone)]
 
 
 async def by_source(connection: Connection, repository: RepositoryRef, since: datetime) -> dict[str, int]:
-    """Returns how many rows were created at or after `since`, by source; `host` for rows that the host stored."""
+    """Returns the number of rows created at or after `since`, by source. The source of the host's rows is `host`."""
     found = await connection.fetch(
         """
         select coalesce(source, 'host') as source, count(*) as rows from github_events_cache
@@ -320,8 +319,8 @@ _OF = {
 async def of_threads(
     connection: Connection, table: str, repository_id: str, since: datetime, after: int, limit: int
 ) -> tuple[list[FeedEvent], int | None]:
-    """Returns what happened at or after `since` to the next `limit` stored threads behind the number `after`: opened,
-    closed, reopened. Also returns the last thread's number; None at the end.
+    """Returns the events by which the next `limit` stored threads after the number `after` were opened, closed or
+    reopened at or after `since`. Also returns the number of the last thread, or None at the end of the list.
     """
     found = await connection.fetch(_OF[table], repository_id, since, after, limit)
     rows = [_of_thread(table, row) for row in found if row["action"]]
@@ -392,8 +391,8 @@ where repository_owner = $1 and repository_name = $2 and created_at >= $3 and pr
 
 
 async def complete(connection: Connection, repository: RepositoryRef, since: datetime) -> None:
-    """Adds to the event rows that this system wrote the fields that GitHub leaves out of events, which it takes from
-    the stored threads. Also keeps the host's purge from deleting events that were created at or after `since`.
+    """Adds title, author and state to stored events of threads, because GitHub leaves these fields out. The values come
+    from the stored threads. Also keeps the host's purge from deleting events that were created at or after `since`.
     """
     for statement in _COMPLETIONS:
         await connection.execute(statement, *_names(repository), repository.repository_id)

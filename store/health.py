@@ -28,8 +28,9 @@ ROUNDS = 5
 async def way_to(dsn: str) -> Way:
     """Returns whether an address leads to Postgres itself, to a session pooler or to a transaction pooler.
 
-    A pooler gives its clients process ids that it made up, and a transaction pooler hands an idle connection to
-    another client. Raises `Unreachable` if nothing answers, and asyncpg's errors for a wrong address.
+    A pooler is recognized by the process ids that it makes up for its clients. A transaction pooler also lets several
+    clients use one Postgres process. Raises `Unreachable` if nothing answers, and an error of asyncpg if the address is
+    malformed.
     """
     first, second = await _connect(dsn), None
     try:
@@ -62,7 +63,7 @@ async def _connect(dsn: str) -> asyncpg.Connection:
 
 @dataclass(frozen=True)
 class Server:
-    """The state of the Postgres server. `ahead` is by how much its clock is ahead of ours."""
+    """The state of the Postgres server. `ahead` is how far the server's clock is ahead of this machine's clock."""
 
     version: str
     ahead: timedelta
@@ -98,7 +99,7 @@ def _free(directory: str) -> tuple[float, int] | None:
 
 @dataclass(frozen=True)
 class Work:
-    """What `doctor` reports of the jobs: ids of those that look stuck, at most ten of each kind, and two counts."""
+    """What `doctor` reports about jobs: the ids of jobs that look stuck, at most ten of each kind, and two counts."""
 
     unheard: list[str]
     """Pending jobs of which Temporal has not heard for `UNHEARD`."""

@@ -74,9 +74,9 @@ where i.id = d.id and i.comments_count is distinct from d.comments
 async def write(
     connection: Connection, repository_id: str, asked_at: datetime, rows: Sequence[Issue], since: datetime
 ) -> int:
-    """Writes rows, unless a newer version is stored.
+    """Writes each row, unless a newer version of the row is stored.
 
-    Returns how many are new, counting only issues that were updated at or after `since`.
+    Returns how many rows are new. Only issues that were updated at or after `since` are counted.
     """
     if not rows:
         return 0
@@ -100,12 +100,12 @@ async def write(
 
 
 async def close(connection: Connection, closings: Sequence[Closing]) -> None:
-    """Stores who closed the issues last, as found in parts of their timelines."""
+    """Stores who closed each issue last. `closings` were found in the timelines of the issues."""
     if closings:
         await connection.execute(_CLOSE, *columns(closings))
 
 
 async def derive(connection: Connection, github_ids: Sequence[int]) -> None:
-    """Counts the comments of these issues again."""
+    """Recounts the stored comments of these issues (GitHub's ids)."""
     if github_ids:
         await connection.execute(_COMMENTS_COUNT, github_ids)

@@ -1,4 +1,4 @@
-"""Attempts of a job: begins the next one, and ends one whose workflow cannot end it."""
+"""Attempts of a job: begins a waiting retry, and ends a job whose workflow cannot end it."""
 
 from collections import defaultdict
 
@@ -26,9 +26,9 @@ UNTIL_THE_END = "{waiting_until,paused_at,paused_by}"
 
 
 async def begin_waiting_retry(connection: Connection, job_id: str) -> bool:
-    """Begins the oldest retry that was asked for while the job still ran: sets the completed or failed job to pending,
-    as its next attempt. Returns False if no retry waits, or the job has another status. The caller has locked the
-    job's row.
+    """Begins the oldest retry that was requested while the job still ran. The completed or failed job becomes pending,
+    as its next attempt. Returns False if no retry waits, or if the job has another status. The caller must have locked
+    the job's row.
     """
     tag: str = await connection.execute(
         f"""
@@ -46,10 +46,11 @@ async def begin_waiting_retry(connection: Connection, job_id: str) -> bool:
 
 
 async def end(connection: Connection, job_id: str, *, status: JobStatus, reason: Failure | None) -> None:
-    """Ends a job that its workflow cannot end, with everything in it that has not ended. The caller has locked its row.
+    """Ends a job in place of its workflow, with all its repositories and sweeps that have not ended. The caller must
+    have locked the job's row. After a failure, begins a waiting retry, or else notifies the owner.
 
-    Takes away all leases, and sets every `transition` so high (`CLOSED`) that a write of an activity that still runs
-    changes nothing.
+    Takes away all leases, and sets every `transition` to `CLOSED`. Activities that still run write lower transitions,
+    so their writes change nothing.
     """
     failed = reason.model_dump(mode="json") if reason else None
     # Sweeps first, progress after: the order in which a page's transaction locks them.

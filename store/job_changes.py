@@ -1,5 +1,5 @@
-"""Finds out which jobs have changed for people: the fingerprint of a job changes whenever its `JobView` may have
-changed.
+"""Finds out which jobs have changed in what people see. The fingerprint of a job changes whenever its `JobView` may
+have changed.
 """
 
 from collections.abc import Sequence
@@ -66,17 +66,17 @@ from versions join progress using (repository_id) group by repository_id, full_n
 
 
 async def by_repository(connection: Connection, job_id: str) -> dict[str, str]:
-    """Returns the fingerprint of each repository of a job, by repository id, in the order of the repositories' names;
-    empty if the job has not begun. A fingerprint changes whenever the repository's view may have changed.
+    """Returns the fingerprint of each repository of a job, by repository id, in the order of the repositories' names.
+    The result is empty if the job has not begun. A fingerprint changes whenever the repository's view may have changed.
     """
     rows = await connection.fetch(_BY_REPOSITORY, job_id)
     return {row["repository_id"]: row["fingerprint"] for row in rows}
 
 
 async def fingerprints(connection: Connection, job_ids: Sequence[str]) -> dict[str, str]:
-    """Returns the fingerprint of each job. Jobs that were deleted are left out.
+    """Returns the fingerprint of each job, by job id. Jobs that were deleted are left out.
 
-    A fingerprint that differs from an earlier one of the job says that some row was written. The job's view may still
+    If the fingerprint of a job differs from an earlier one, some row of the job was written. The job's view may still
     be the same.
     """
     rows = await connection.fetch(_FINGERPRINTS, list(job_ids))

@@ -11,8 +11,10 @@ from unshown import Unshown, how_many, threads
 
 
 async def finish(connection: Connection, job_id: str, attempt: int, *, canceled: bool) -> JobOutcome:
-    """Ends the job, notifies the workspace's owner, and returns the job's outcome, which follows from its repositories.
-    A second call changes nothing and notifies nobody.
+    """Ends the job, and returns its outcome, which follows from the states of its repositories. If the job is completed
+    or failed, begins a waiting retry, or else notifies the workspace's owner.
+
+    A second call changes nothing and notifies nobody. Raises `JobOver` if there is no such job.
     """
     rows = await connection.fetch(
         "select attempt, status, error_message from workspace_backfill_jobs where id = $1 for update", job_id
@@ -96,7 +98,7 @@ def _where(not_shown: Unshown) -> str:
 
 
 def _in_words(total: int, failed: int, message: str | None, not_shown: Unshown | None) -> tuple[str, str]:
-    """Returns the notification that a job is complete: the end of its title, and its message."""
+    """Returns two texts for the notification that a job is complete: the end of its title, and its message."""
     if not_shown is None:
         whole = message or f"All {total} repositories are complete."
         return "completed with failures" if failed else "completed", whole
@@ -108,8 +110,8 @@ def _in_words(total: int, failed: int, message: str | None, not_shown: Unshown |
 
 
 async def _proofs(connection: Connection, job_id: str) -> dict[str, Any]:
-    """Returns two fields for the job's metadata: `proofs` by repository and type, and `as_of` by type, the earliest one
-    of all repositories.
+    """Returns two fields for the job's metadata. `proofs` holds the proofs by repository and type. `as_of` holds, by
+    type, the earliest `as_of` of all repositories.
     """
     rows = await connection.fetch(
         """
@@ -128,7 +130,7 @@ async def _proofs(connection: Connection, job_id: str) -> dict[str, Any]:
 
 
 async def _cancel_open(connection: Connection, job_id: str) -> None:
-    """Cancels everything in a canceled job that has not ended. Cursors are kept for a retry."""
+    """Cancels the repositories and sweeps of a canceled job that have not ended. Their cursors are kept for a retry."""
     await connection.execute(
         """
         update backfill_sweeps set status = 'canceled', completed_at = now(), lease_token = lease_token + 1

@@ -1,8 +1,8 @@
 """Computes, once a second, when each job in progress will end, what it has stored, and what it waits for.
 
-The work in a second does not grow with a job: `AT_ONCE` repositories of each job are counted, and the sums are kept
-in `backfill_tallies`. A job with at most that many repositories is counted every second, a job with a thousand every
-20 seconds.
+The work in one second does not grow with the size of a job. Only the next `AT_ONCE` repositories of each job are
+counted, and the sums so far are kept in `backfill_tallies`. A job with fewer repositories is counted every second, a
+job with a thousand about every 20 seconds.
 """
 
 from typing import Any
@@ -18,11 +18,11 @@ AT_ONCE = 50
 
 
 async def estimate(connection: Connection) -> None:
-    """Counts the next repositories of each job in progress. When all repositories of a job are counted, stores two
-    things: its progress (`backfill_samples`, `backfill_waits`), from which chart, timeline and pace are made, and its
-    estimated end.
+    """Counts the next repositories of each job in progress. Once all repositories of a job are counted, stores the
+    job's progress and its estimated end. Chart, timeline and pace are computed from the stored progress
+    (`backfill_samples` and `backfill_waits`).
 
-    The estimated end in the job's row is for those who read the table. The API shows `JobView.eta`.
+    The estimated end in the job's row is for people who read the table. The API shows `JobView.eta`.
     """
     for row in await connection.fetch("select id::text from workspace_backfill_jobs where status = 'in_progress'"):
         job = await job_views.row(connection, row["id"])
@@ -32,7 +32,9 @@ async def estimate(connection: Connection) -> None:
 
 
 async def _count(connection: Connection, job: Any) -> Tally | None:
-    """Returns the sums over all repositories of a job; None while some of them are not counted."""
+    """Counts the next repositories of a job. Returns the sums over all repositories of the job, or None while some
+    repositories are not counted.
+    """
     after, so_far = await _so_far(connection, job)
     its = await job_views.repositories(connection, job, after=after, limit=AT_ONCE)
     ids = [each.repository_id for each in its]
@@ -58,7 +60,9 @@ async def _count(connection: Connection, job: Any) -> Tally | None:
 
 
 async def _so_far(connection: Connection, job: Any) -> tuple[str | None, Tally]:
-    """Returns the id of the last repository that this attempt has counted, and the sums so far."""
+    """Returns the id of the last repository that this attempt has counted, and the sums so far. The id is None at the
+    beginning.
+    """
     row = await connection.fetchrow(
         "select counted_to::text, tally from backfill_tallies where backfill_job_id = $1 and attempt = $2",
         job["id"],

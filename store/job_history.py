@@ -35,7 +35,7 @@ from workspace_backfill_jobs job where id = any($1::uuid[])
 
 
 async def read(connection: Connection, workspace_id: UUID, *, before: Place | None, limit: int) -> list[PastJob]:
-    """Returns at most `limit` jobs of the workspace, newest first. If `before` is given, only older ones."""
+    """Returns at most `limit` jobs of the workspace, newest first. If `before` is given, returns only older jobs."""
     rows = await job_views.of_workspace(
         connection, workspace_id, before=(before.at, before.id) if before else None, limit=limit
     )
@@ -49,7 +49,7 @@ async def read(connection: Connection, workspace_id: UUID, *, before: Place | No
 
 
 async def _headline(connection: Connection, row: Any) -> Sentence:
-    """Returns the headline of a job: from its row if it has ended, else from its whole view."""
+    """Returns the headline of a job. Uses only the job's row if the job has ended, and its whole view otherwise."""
     if row["status"] not in TERMINAL_JOB_STATUSES:
         return (await job_views.read(connection, row["id"])).headline
     return headline.of_ended(

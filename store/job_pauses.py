@@ -1,7 +1,8 @@
-"""Pauses of jobs: when they begin and end, which places they free, and which workflows have to be told.
+"""Pauses of jobs: begins and ends a pause, frees the places of a paused job, and lists the workflows that have to be
+told.
 
-In the job's row, `metadata.paused_at` says that it is paused, `paused_by` says by whom. `pause_changed_at` is set
-until the job's workflow was told to read the row.
+In the row of a paused job, `metadata.paused_at` says since when it is paused, and `paused_by` by whom.
+`pause_changed_at` is set until the job's workflow was told to read the row.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from store.database import Connection
 
 
 async def begin(connection: Connection, job_id: str, who: str) -> None:
-    """Records that the job is paused. The caller has locked its row."""
+    """Records that `who` paused the job. The caller must have locked the job's row."""
     await connection.execute(
         """
         update workspace_backfill_jobs set updated_at = now(), estimated_completion_at = null,
@@ -25,8 +26,8 @@ async def begin(connection: Connection, job_id: str, who: str) -> None:
 
 
 async def end(connection: Connection, job_id: str) -> None:
-    """Records that the job is no longer paused. The duration of the pause is kept, because the job's pace leaves it
-    out. The caller has locked the job's row.
+    """Records that the job is no longer paused. Adds the length of the pause to `paused_seconds`, because the job's
+    pace leaves out the time of pauses. The caller must have locked the job's row.
     """
     await connection.execute(
         """
@@ -53,8 +54,9 @@ async def end(connection: Connection, job_id: str) -> None:
 
 
 async def free_places(connection: Connection, job_id: str) -> None:
-    """Frees the places of a paused job on which no activity works. Then other jobs no longer wait for its sweeps, and
-    its repositories show that they wait because of the pause. If the job is no longer paused, nothing changes.
+    """Frees the places of a paused job. No activity may work on the job any more. Afterwards other jobs do not wait for
+    its sweeps, and its repositories show that they wait because of the pause. If the job is no longer paused, nothing
+    changes.
     """
     paused_at = await connection.fetchval(
         """
@@ -88,7 +90,9 @@ async def free_places(connection: Connection, job_id: str) -> None:
 
 @dataclass(frozen=True)
 class PauseChange:
-    """A job whose workflow has to be told that it was paused, was resumed, or ended while it was paused."""
+    """A pause of a job that began or ended, and of which the job's workflow has to be told. A pause also ends with its
+    job.
+    """
 
     job_id: str
     workspace_id: str
@@ -98,7 +102,9 @@ class PauseChange:
 
 
 async def changes(connection: Connection, *, job_id: str | None = None) -> list[PauseChange]:
-    """Returns the changes that workflows have not been told of, oldest first. If `job_id` is given, only that job's."""
+    """Returns the changes of which workflows have not been told, oldest first. If `job_id` is given, returns only the
+    change of that job.
+    """
     rows = await connection.fetch(
         """
         select id::text as job_id, workspace_id::text, attempt, metadata ? 'paused_at' as paused,
@@ -112,8 +118,8 @@ async def changes(connection: Connection, *, job_id: str | None = None) -> list[
 
 
 async def heard_of(connection: Connection, change: PauseChange) -> None:
-    """Records that the workflow was told of the change, or that there is no workflow. A later change still has to be
-    told.
+    """Records that the workflow was told of the change, or that there is no workflow. If the job has changed again
+    since, the workflow still has to be told of the later change.
     """
     await connection.execute(
         """

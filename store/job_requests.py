@@ -1,8 +1,8 @@
 """The requests of people: a new job, a retry, a cancel, a pause, and a resume.
 
-A request is committed first; `reconciler/` then tells Temporal, because the requesting process may die. It is
-decided while the job's row is locked. A repeated request changes nothing and returns the same. `metadata.audit` of
-the job records who requested what, when, and from where.
+A request is committed before `reconciler/` tells Temporal, because this process may die in between. A request about a
+job is decided while the job's row is locked. A repeated request changes nothing and returns the same result.
+`metadata.audit` of the job records who requested what, when, and from where.
 """
 
 from collections.abc import Sequence
@@ -68,11 +68,11 @@ async def ask_for(
     fresh: bool = False,
     idempotency_key: str | None = None,
 ) -> str:
-    """Creates a job for a workspace (its id or slug); returns the job's id.
+    """Creates a job for a workspace (its id or slug), and returns the job's id. If the workspace has a job with this
+    `idempotency_key`, creates nothing, and returns that job's id.
 
-    Default of `retention_days`: what the owner bought, else what the workspace keeps anyway. Default of
-    `repositories` (full names) and `data_types`: all. `fresh` fetches again what other jobs covered. If the
-    workspace has a job with this `idempotency_key`, nothing is created, and that job's id is returned.
+    `retention_days` is by default the days that the owner bought, or else the days that the workspace keeps anyway.
+    `repositories` (full names) and `data_types` are by default all. `fresh` fetches again what other jobs covered.
 
     Raises `BadInput` for an unknown name, and for more days than were bought if the actor is bound by the purchase.
     """
@@ -129,8 +129,8 @@ def _check_purchase(retention_days: int | None, bought_days: int | None) -> None
 
 
 async def _known(connection: Connection, workspace_id: UUID, idempotency_key: str) -> str | None:
-    """Returns the id of the job that was requested with this key; None if there is none. Locks the key until the
-    transaction ends.
+    """Returns the id of the job that was requested with this key, or None if there is no such job. Locks the key until
+    the transaction ends.
     """
     await connection.execute(
         "select pg_advisory_xact_lock(hashtextextended($1, 0))", f"{workspace_id} {idempotency_key}"
@@ -144,8 +144,9 @@ async def _known(connection: Connection, workspace_id: UUID, idempotency_key: st
 
 
 async def _workspace(connection: Connection, reference: str) -> tuple[UUID, tuple[UUID, int] | None, int | None]:
-    """Returns the workspace's id; its owner's best active add-on as (id, days), None if there is none; and the days
-    that the workspace keeps, None if they are not set. Raises `BadInput` if there is no such workspace.
+    """Returns the workspace's id, its owner's best active add-on as (id, days), and the days that the workspace keeps.
+    The add-on is None if the owner has no active add-on. The days are None if they are not set. Raises `BadInput` if
+    there is no such workspace.
     """
     row = await connection.fetchrow(
         """
@@ -197,13 +198,12 @@ async def ask_again(
     repositories: Sequence[str] = (),
     data_types: Sequence[DataType] = (),
 ) -> str:
-    """Requests a retry of what failed or was canceled in a job; returns the job's id.
+    """Requests a retry of what failed or was canceled in a job, and returns the job's id.
 
-    A job that has ended becomes pending at once, and `metadata.retry` holds the selection. While the job runs or
-    waits for its turn, the request is kept in `metadata.retries_waiting`, and becomes the attempt after the present
-    one.
+    A job that has ended becomes pending at once, and `metadata.retry` holds the selection. While the job runs or waits
+    for its turn, the request waits in `metadata.retries_waiting`, and becomes the attempt after the present one.
 
-    Raises `BadInput` if the job, or something selected, is unknown, `Conflict` if nothing selected can be retried.
+    Raises `BadInput` if the job or a selected name is unknown, and `Conflict` if nothing selected can be retried.
     """
     await _lock(connection, job_id)
     job = await read(connection, job_id)
@@ -243,8 +243,8 @@ where id = $1
 
 
 async def _is_asked(connection: Connection, job: JobView, selection: dict[str, Any], parts: set[PartStatus]) -> bool:
-    """Returns whether the same retry is requested already: it waits, or it is the present attempt and nothing in it has
-    failed.
+    """Returns whether the same retry is requested already. It is if it waits, or if it is the present attempt and
+    nothing selected has failed or was canceled.
     """
     metadata = await connection.fetchval("select metadata from workspace_backfill_jobs where id = $1", job.id)
     waiting = metadata.get("retries_waiting", [])
@@ -279,9 +279,9 @@ def _select(job: JobView, repositories: Sequence[str]) -> list[RepositoryView]:
 
 
 async def ask_to_stop(connection: Connection, job_id: str, *, actor: Actor) -> JobSummary:
-    """Cancels a job that waits. A job in progress is marked, and its workflow stops it. Returns the job.
+    """Cancels a pending job. Marks a job in progress, so that its workflow stops the job. Returns the job.
 
-    Raises `BadInput` if the job is unknown, `Conflict` if it has ended in another way.
+    Raises `BadInput` if the job is unknown, and `Conflict` if the job has completed or failed.
     """
     await _lock(connection, job_id)
     job = await read(connection, job_id)
@@ -307,11 +307,11 @@ async def ask_to_stop(connection: Connection, job_id: str, *, actor: Actor) -> J
 async def ask_to_stop_repositories(
     connection: Connection, job_id: str, /, repositories: Sequence[str], *, actor: Actor
 ) -> JobView:
-    """Marks repositories of a job (full names) as to be stopped. The workflow stops them at a page boundary; the others
-    continue. Returns the job.
+    """Marks repositories of a job (full names), so that the workflow stops them at the end of a page. The other
+    repositories continue. Returns the job.
 
-    It marks all or none: raises `BadInput` if one is unknown, `Conflict` if one or the job has ended, or the job has
-    not begun.
+    Marks all repositories or none. Raises `BadInput` if a repository is unknown. Raises `Conflict` if a repository or
+    the job has ended, or if the job has not begun.
     """
     job = await _open(connection, job_id)
     selected = _select(job, repositories)
@@ -338,9 +338,9 @@ async def ask_to_stop_repositories(
 
 
 async def pause(connection: Connection, job_id: str, *, actor: Actor) -> JobSummary:
-    """Marks a job as paused. Its workflow stops at a page boundary. Returns the job.
+    """Marks a job as paused, so that its workflow stops it at the end of a page. Returns the job.
 
-    Raises `BadInput` if the job is unknown, `Conflict` if it has ended or is being canceled.
+    Raises `BadInput` if the job is unknown, and `Conflict` if the job has ended or is being canceled.
     """
     job = await _open(connection, job_id)
     if job.paused_at:
@@ -351,9 +351,10 @@ async def pause(connection: Connection, job_id: str, *, actor: Actor) -> JobSumm
 
 
 async def resume(connection: Connection, job_id: str, *, actor: Actor) -> JobSummary:
-    """Resumes a paused job at its cursors, after the waiting jobs of its workspace. Returns the job.
+    """Ends the pause of a job, and returns the job. The job resumes at its cursors, after the waiting jobs of its
+    workspace.
 
-    Raises `BadInput` if the job is unknown, `Conflict` if it has ended or is being canceled.
+    Raises `BadInput` if the job is unknown, and `Conflict` if the job has ended or is being canceled.
     """
     job = await _open(connection, job_id)
     if not job.paused_at:

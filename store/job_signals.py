@@ -1,4 +1,4 @@
-"""The jobs that Temporal has to be told of: pending ones, ones that have to stop, and ones whose workflow is gone."""
+"""Jobs of which Temporal has to be told: pending jobs, jobs that have to stop, and jobs whose workflow is gone."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ class Unheard:
 
 
 async def unheard(connection: Connection, *, job_id: str | None = None, limit: int = 100) -> list[Unheard]:
-    """Returns pending jobs that Temporal has not heard of, oldest first. If `job_id` is given, only this job."""
+    """Returns pending jobs that Temporal has not heard of, oldest first. If `job_id` is given, returns only that."""
     rows = await connection.fetch(
         """
         select job.id, job.workspace_id, workspaces.name, job.retention_days, job.attempt,
@@ -54,8 +54,8 @@ def _message(job_id: str, attempt: int, retry: dict[str, Any] | None) -> Run | R
 
 
 async def heard(connection: Connection, job: Unheard, *, first_run_id: str | None) -> None:
-    """Records that Temporal has heard of the job. The workflow belongs to the chain of runs that began with
-    `first_run_id`; None if the server is too old to tell.
+    """Records that Temporal has heard of the job. `first_run_id` is the first run in the workflow's chain of runs; it
+    is None if the server is too old to tell.
     """
     await connection.execute(
         """
@@ -84,8 +84,8 @@ class Stopping:
 
 
 async def stopping(connection: Connection, *, job_id: str | None = None) -> list[Stopping]:
-    """Returns the jobs of which all or some repositories have to stop, and whose workflows have not been told, oldest
-    first. If `job_id` is given, only this job.
+    """Returns the jobs of which all or some repositories have to stop, and whose workflows have not been told. The
+    oldest job comes first. If `job_id` is given, returns only this job.
     """
     rows = await connection.fetch(
         """
@@ -104,8 +104,8 @@ async def stopping(connection: Connection, *, job_id: str | None = None) -> list
 
 
 async def heard_to_stop(connection: Connection, job: Stopping) -> None:
-    """Records that the workflow was told to stop the job, or repositories of it. Repositories that were canceled later
-    still have to be told.
+    """Records that the workflow was told to stop the job, or repositories of it. If more repositories were canceled
+    since, the workflow still has to be told of these.
     """
     await connection.execute(
         """
@@ -133,11 +133,11 @@ class Open:
 
 
 async def take_comparison_lease(connection: Connection, lasts: timedelta) -> datetime | None:
-    """Takes the lease under which one process at a time compares jobs with Temporal. Returns when the lease expires;
-    None if another process holds it.
+    """Takes the lease under which one process at a time compares jobs with Temporal. Returns the moment at which the
+    lease expires, or None if another process holds the lease.
 
-    The lease is not a lock: no transaction stays open during requests to Temporal, and the lease of a killed process
-    expires.
+    A lease serves better than a lock here. No transaction stays open during requests to Temporal, and the lease of a
+    killed process expires.
     """
     ends_at: datetime | None = await connection.fetchval(
         """
@@ -151,16 +151,16 @@ async def take_comparison_lease(connection: Connection, lasts: timedelta) -> dat
 
 
 async def end_comparison_lease(connection: Connection, ends_at: datetime) -> None:
-    """Ends the lease that expires at `ends_at`. If it has expired, nothing changes, because another process may hold
-    the next one.
-    """
+    """Ends the lease that expires at `ends_at`. Nothing changes if another process has taken the lease since."""
     await connection.execute(
         "update reconciler_turns set ends_at = clock_timestamp() where name = 'jobs' and ends_at = $1", ends_at
     )
 
 
 async def heard_and_open(connection: Connection, *, quiet: timedelta) -> list[Open]:
-    """Returns jobs in progress, and pending jobs of which Temporal heard at least `quiet` ago."""
+    """Returns the jobs that should have a workflow: jobs in progress, and pending jobs of which Temporal heard at least
+    `quiet` ago.
+    """
     rows = await connection.fetch(
         """
         select id, workspace_id, status, attempt, metadata ->> 'first_run_id' as first_run_id
@@ -183,8 +183,8 @@ async def heard_and_open(connection: Connection, *, quiet: timedelta) -> list[Op
 
 
 async def forget(connection: Connection, job: Open) -> bool:
-    """Records that Temporal does not know this pending job, because its workflow is gone. Returns False if the job has
-    changed since it was read.
+    """Marks this pending job as one that Temporal has not heard of, because its workflow is gone. The reconciler then
+    signals the job again. Returns False if the job has changed since it was read.
     """
     tag: str = await connection.execute(
         """
@@ -199,9 +199,10 @@ async def forget(connection: Connection, job: Open) -> bool:
 
 
 async def abandon(connection: Connection, job: Open, reason: Failure) -> JobStatus | None:
-    """Ends a job in progress whose workflow is gone: as canceled if that was requested, else as failed.
+    """Ends a job in progress whose workflow is gone. The job ends as canceled if a cancel was requested, otherwise as
+    failed.
 
-    Returns the status. If the job has changed since it was read, it changes nothing and returns None, because the
+    Returns the new status. If the job has changed since it was read, changes nothing and returns None, because the
     workflow may have written the end itself.
     """
     unchanged = await connection.fetchrow(

@@ -1,4 +1,4 @@
-"""Starts a job, or its next attempt. Decides which repositories the job reads, and in a retry, which of them again."""
+"""Starts a job or its next attempt, and decides which repositories this attempt reads."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -38,11 +38,11 @@ on conflict (backfill_job_id, repository_id) do nothing
 
 
 async def begin(connection: Connection, job_id: str, pace: Pace) -> JobPlan:
-    """Starts a pending job: decides which repositories it reads, and notifies the workspace's owner. A second call
-    changes nothing.
+    """Starts a pending job, and returns its plan. The first attempt decides which repositories the job reads, and
+    notifies the workspace's owner. A retry (`attempt` > 0) sets everything that `metadata.retry` selects to pending, to
+    resume at its committed cursors.
 
-    A paused job is not changed. In a retry (`attempt` > 0), everything that `metadata.retry` selects becomes
-    pending, and resumes at its committed cursors. Raises `JobOver` if there is no such job.
+    A job that is paused or has started already is not changed. Raises `JobOver` if there is no such job.
     """
     began = await connection.execute(_BEGIN, job_id) == "UPDATE 1"
     rows = await connection.fetch(_PLAN, job_id)
@@ -80,7 +80,7 @@ async def begin(connection: Connection, job_id: str, pace: Pace) -> JobPlan:
 
 
 async def _count(connection: Connection, job_id: str) -> int:
-    """Returns the number of the job's repositories."""
+    """Counts the job's repositories. Stores the number in the job's row, and returns it."""
     total: int = await connection.fetchval(
         """
         update workspace_backfill_jobs j set total_repositories = p.total
@@ -108,7 +108,9 @@ on conflict (backfill_job_id, repository_id, data_type) do nothing
 
 
 async def _reopen(connection: Connection, job_id: str, attempt: int, retry: Retry) -> None:
-    """Sets everything selected that failed, was canceled or never began to pending. Positions are kept."""
+    """Sets the selected repositories and types that failed, were canceled or never began to pending. Their positions
+    are kept.
+    """
     if not await connection.fetchval(
         "select exists (select from workspace_backfill_progress where backfill_job_id = $1)", job_id
     ):
@@ -145,5 +147,5 @@ async def _reopen(connection: Connection, job_id: str, attempt: int, retry: Retr
 
 
 def _turn() -> dict[str, Any]:
-    """Returns the reason why a repository that has not begun waits: its turn has not come."""
+    """Returns the wait of a repository that has not begun: since now, it waits for its turn."""
     return Waiting(reason="turn", since=datetime.now(UTC)).model_dump(mode="json", exclude_defaults=True)

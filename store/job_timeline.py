@@ -61,8 +61,8 @@ class Chart(NamedTuple):
 
 
 async def chart_of(connection: Connection, job_id: str) -> Chart:
-    """Returns the job's chart, from the beginning of its first attempt to its end, or to now. Empty if it has not
-    begun. Raises `BadInput` if there is no such job.
+    """Returns the job's chart, from the beginning of its first attempt to the job's end, or to now. The chart is empty
+    if the job has not begun. Raises `BadInput` if there is no such job.
     """
     row = await job_views.row(connection, job_id)
     [facts] = await connection.fetch(_FACTS, job_id)

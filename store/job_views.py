@@ -87,7 +87,7 @@ async def find(connection: Connection, reference: str) -> str:
     """Returns the id of a job. `reference` is the id itself, or the id or slug of a workspace, which stands for its
     latest job.
 
-    Raises `BadInput` if there is none.
+    Raises `BadInput` if there is no such job or workspace, or if the workspace has no job.
     """
     uuid = uuid_of(reference)
     job_id = await connection.fetchval("select id from workspace_backfill_jobs where id = $1", uuid)
@@ -114,8 +114,8 @@ async def recent(connection: Connection, *, limit: int) -> list[JobSummary]:
 async def of_workspace(
     connection: Connection, workspace_id: UUID, *, before: tuple[datetime, UUID] | None, limit: int
 ) -> list[Any]:
-    """Returns the rows of a workspace's jobs, newest first. If `before` (creation time, id) is given, only older
-    ones.
+    """Returns the rows of a workspace's jobs, newest first. If `before` (creation time, id) is given, returns only
+    older jobs.
     """
     at, job_id = before or (None, None)
     return await connection.fetch(
@@ -139,16 +139,16 @@ async def row(connection: Connection, job_id: str) -> Any:
 
 
 def recorded_as_of(job: Any) -> datetime | None:
-    """Returns the moment up to which everything in an ended job is complete, from the job's own row: the earliest
-    `as_of` of its types, or the job's end if there is none.
+    """Returns the moment up to which everything in an ended job is complete. `job` is the job's own row. The moment is
+    the earliest `as_of` of the job's types, or the job's end if no `as_of` is recorded.
     """
     return min(map(datetime.fromisoformat, (job["as_of_by_type"] or {}).values()), default=job["completed_at"])
 
 
 @dataclass
 class Known:
-    """What earlier readings of a job found: the views of its repositories, and the fingerprints that show which of them
-    have changed since.
+    """The views of a job's repositories, as earlier calls have read them. The fingerprints show which repositories have
+    changed since.
     """
 
     job: tuple[Any, ...] = ()
@@ -158,10 +158,11 @@ class Known:
 
 
 async def look(connection: Connection, job_id: str, known: Known | None = None) -> JobView:
-    """Returns the job's view as of one moment. This call has to be the first in its transaction.
+    """Returns the job's view as of one moment. This call has to be the first in its transaction, because it sets the
+    isolation level.
 
-    `known` holds what earlier calls have read. With it, only the repositories that have changed since are read, and
-    `known` is updated. The views of the others are the same objects as before.
+    `known` holds the views that earlier calls have read. If it is given, only repositories that have changed since are
+    read, and `known` is updated. The views of all other repositories are the same objects as before.
     """
     await connection.execute("set transaction isolation level repeatable read, read only")
     return await read(connection, job_id, known)
@@ -170,7 +171,7 @@ async def look(connection: Connection, job_id: str, known: Known | None = None) 
 async def read(connection: Connection, job_id: str, known: Known | None = None) -> JobView:
     """Returns the job's view. Raises `BadInput` if there is no such job.
 
-    `known` holds what earlier calls have read, and is updated; None: everything is read.
+    `known` holds the views that earlier calls have read, and is updated. If it is None, everything is read.
     """
     job = await row(connection, job_id)
     addon = await addon_of(connection, job["subscription_addon_id"])
@@ -183,7 +184,9 @@ async def read(connection: Connection, job_id: str, known: Known | None = None) 
 async def _changed(
     connection: Connection, job: Any, not_shown: Mapping[tuple[str, str], Unshown], known: Known
 ) -> list[RepositoryView]:
-    """Returns the job's repositories, in order of name. Reads those that differ from `known`, and updates `known`."""
+    """Returns the views of the job's repositories, ordered by name. Reads only repositories that have changed since
+    `known` was updated, and updates `known`.
+    """
     its = tuple(job[name] for name in ("data_types", "stopping", "attempt", "status"))
     if not known.repositories or known.job != its:
         known.fingerprints, known.repositories = {}, {}
@@ -209,11 +212,11 @@ async def repositories(
     limit: int | None = None,
     only: Sequence[str] | None = None,
 ) -> list[RepositoryView]:
-    """Returns the repositories of a job, whose row is `job`, in order of name.
+    """Returns the views of a job's repositories, ordered by name. `job` is the job's row.
 
-    With `limit`, returns that many repositories that have begun, those after the id `after`, in order of id. With
-    `only`, returns those with these ids. `not_shown` is put into the views: what GitHub does not show, by (repository
-    id, data type).
+    `limit` selects the next repositories of a begun job, in order of id, after the id `after`. `only` selects the
+    repositories with these ids. `not_shown` is put into the views: what GitHub does not show, by (repository id, data
+    type).
     """
     rows = await connection.fetch(
         _REPOSITORIES, job["id"], UUID(job["workspace_id"]), job["repositories_selected"], after, limit, only
@@ -246,8 +249,8 @@ def state(
 ) -> JobState:
     """Returns the state of a job.
 
-    `job` is its row, `its` are its repositories, `hold` is what they wait for. `unshown` is the number of things that
-    GitHub does not show.
+    `job` is the job's row, `its` are the views of its repositories, and `hold` is what the repositories wait for.
+    `unshown` is the number of things that GitHub does not show.
     """
     goes_on = job["status"] == "in_progress" and not job["paused_at"]
     return JobState.model_validate(
@@ -263,7 +266,7 @@ def state(
 
 
 async def addon_of(connection: Connection, addon_id: UUID | None) -> AddonView | None:
-    """Returns the add-on as people see it; None without an id."""
+    """Returns the add-on as people see it, or None if there is no add-on with this id."""
     row = await connection.fetchrow(
         """
         select retention_days, status, purchased_at, expires_at,
@@ -281,8 +284,8 @@ async def addon_of(connection: Connection, addon_id: UUID | None) -> AddonView |
 
 
 async def marked(connection: Connection, job: JobState, stored: int, spent: tuple[int, int]) -> Mark:
-    """Returns a mark of the job's progress now: the seconds that it has worked, `stored`, and `spent` (points,
-    requests).
+    """Returns a mark of the job's present progress. `stored` is the number of threads and embeddings, `spent` the cost
+    as (points, requests).
     """
     waited = await job_waits.seconds(connection, job.id, job.started_at, job.as_of) if job.started_at else 0.0
     return Mark(pace.worked_seconds(job, waited), stored, *spent)
@@ -293,7 +296,8 @@ async def outlook(
 ) -> Outlook | Sentence:
     """Returns the time left, or a sentence that says why it is unknown.
 
-    `rest` is what the job has still to do, `now` is its progress, `accounts` are those that read its repositories.
+    `rest` is the work that the job still has to do, `now` is the mark of its present progress. `accounts` are the
+    accounts that read its repositories.
     """
     if job.status == "pending" or job.paused_at is not None:
         return time_left.outlook(job, rest, Mark(0, 0, 0, 0), (), ())
@@ -308,7 +312,7 @@ def eta(job: JobState, outlook: Outlook | Sentence | None) -> datetime | None:
 
 
 async def _with_outlook(connection: Connection, job: JobState) -> JobView:
-    """Returns the view of a job, with everything that is derived from its rows."""
+    """Returns the view of a job: its state, with headline, progress, totals and time left."""
     its = totals.of(job)
     left = None if job.ended else await _outlook(connection, job, its)
     likely = eta(job, left)
@@ -366,8 +370,8 @@ def _failure(error: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _type_status(data_type: str, row: Any, swept: str | None) -> str:
-    """Returns the status of a type: `swept`, the status of its sweep. If that is None, because the sweep never began,
-    the status follows from `row`, the repository's progress.
+    """Returns the status of a data type. If the sweep of the type has begun, this is `swept`, the status of the sweep.
+    If `swept` is None, the status follows from `row`, the repository's progress.
     """
     if swept:
         return swept

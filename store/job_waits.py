@@ -1,4 +1,4 @@
-"""`backfill_waits`: when a job stood still, and why. `job_estimates` writes them once a second."""
+"""`backfill_waits`: when a job stood still, and why. `job_estimates` updates these rows once a second."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,7 +32,7 @@ delete from backfill_waits where backfill_job_id = $1 and since <= (
 
 
 async def follow(connection: Connection, job: JobState) -> None:
-    """Begins, continues or ends a wait, as the job's present state requires."""
+    """Begins, continues or ends a wait in `backfill_waits`, as the job's present state requires."""
     waiting = job.waiting
     await connection.execute(_END, job.id, job.as_of, waiting.reason if waiting else None)
     if waiting is None:
