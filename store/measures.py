@@ -135,7 +135,9 @@ async def read(connection: Connection) -> Measures:
 
 
 async def _counted(connection: Connection, query: str) -> Labelled:
-    """Returns the result of a query whose rows are labels and a number."""
+    """Returns the numbers that a query finds, by their labels. Each row of the query holds the labels, and the number
+    last.
+    """
     return {tuple(row.values())[:-1]: float(tuple(row.values())[-1]) for row in await connection.fetch(query)}
 
 

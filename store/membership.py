@@ -33,8 +33,8 @@ class Seen:
 
 
 async def of_workspace(connection: Connection, workspace_id: UUID, user_id: UUID | None) -> Seen | None:
-    """Returns the workspace and the role that an auth user has in it; None if it does not exist, or if the user has no
-    role. The service, whose `user_id` is None, sees every workspace.
+    """Returns the workspace, and the role that an auth user has in it. Returns None if there is no such workspace, or
+    if the user has no role. `user_id` is None for the service, which sees every workspace.
     """
     role = await connection.fetchval(
         f"select {_ROLE} from workspaces {_MEMBER} where workspaces.id = $1", workspace_id, user_id
@@ -43,8 +43,8 @@ async def of_workspace(connection: Connection, workspace_id: UUID, user_id: UUID
 
 
 async def of_job(connection: Connection, job_id: UUID, user_id: UUID | None) -> Seen | None:
-    """Returns a job, its workspace, and the role that an auth user has in the workspace; None if there is no such job,
-    or if the user has no role. The service, whose `user_id` is None, sees every job.
+    """Returns a job, its workspace, and the role that an auth user has in the workspace. Returns None if there is no
+    such job, or if the user has no role. `user_id` is None for the service, which sees every job.
     """
     row = await connection.fetchrow(
         f"""
@@ -59,8 +59,9 @@ async def of_job(connection: Connection, job_id: UUID, user_id: UUID | None) -> 
 
 
 async def with_repository(connection: Connection, full_name: str, user_id: UUID | None) -> list[Seen]:
-    """Returns the active workspaces with this repository that an auth user may see; all of them if `user_id` is None
-    (the service). Those that the user may change come first; in both groups, those with more bought days come first.
+    """Returns the active workspaces with this repository that an auth user may see. `user_id` is None for the service,
+    which sees all workspaces. Workspaces that the user may change come first. Among otherwise equal workspaces, those
+    with more bought days come first.
     """
     rows = await connection.fetch(
         f"""

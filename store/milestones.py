@@ -1,4 +1,4 @@
-"""Describes the beginning or end of a job, as of the transaction that reads it."""
+"""Describes the beginning or end of a job, with the job's state in the present transaction."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -28,7 +28,9 @@ class NamedFailure(BaseModel):
 
 
 class Milestone(BaseModel):
-    """The beginning or end of a job: the data of the host's webhook, from which e-mails are written, too."""
+    """The beginning or end of a job. These are the data of the host's webhook, and e-mails are written from
+    them, too.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -104,8 +106,8 @@ _FOUND: TypeAdapter[list[NamedFailure]] = TypeAdapter(list[NamedFailure])
 async def look(
     connection: Connection, job_id: str, status: Name, what: str, message: str, not_shown: Unshown | None
 ) -> Milestone:
-    """Returns the milestone of a job in its present state. The title is `Backfill of {workspace} {what}`. `not_shown`
-    is what GitHub does not show of the job; None if it shows everything.
+    """Returns a milestone, with the numbers of the job's present state. The title is `Backfill of {workspace} {what}`.
+    `not_shown` is what GitHub does not show of the job, or None if GitHub shows everything.
     """
     [job] = await connection.fetch(_JOB, job_id)
     failures = await connection.fetch(_FAILURES, job_id, NAMED) if status != "started" else []

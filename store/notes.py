@@ -1,4 +1,6 @@
-"""`backfill_notes`: what GitHub will not give for good. A type is complete without it, and says so."""
+"""`backfill_notes`: things that GitHub will never show. A data type is complete without these things, and people are
+told what is missing.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,7 +72,9 @@ where repository_id = $1 and data_type = $2 group by 1, 2 order by 1, 2
 
 @dataclass(frozen=True, slots=True)
 class NotedThreads:
-    """How many threads of a data type have a note on the thread itself, and not on a part of it."""
+    """Numbers of the threads of a data type that have a note on the thread itself, and not only on a part of the
+    thread.
+    """
 
     unlisted: int
     """Threads that GitHub counts and does not list."""
@@ -101,9 +105,9 @@ async def given_up(connection: Connection, sweep: Sweep) -> set[str]:
 
 
 async def write(connection: Connection, sweep: Sweep, notes: Sequence[Note]) -> None:
-    """Adds notes. A note that exists is updated: its kind, number and words, and when it was last seen.
+    """Adds notes. If a note on the same (what, node id) exists, its kind, number, count and words are replaced.
 
-    If `notes` has two for one (what, node id), the last one counts.
+    If `notes` holds several notes on the same (what, node id), the last note counts.
     """
     # In the order of their key: two sweeps never wait for each other in a circle.
     distinct = {(note.what, note.node_id): note._replace(words=note.words[:LONGEST_WORDS]) for note in notes}
@@ -114,7 +118,7 @@ async def write(connection: Connection, sweep: Sweep, notes: Sequence[Note]) -> 
 
 
 async def resolve(connection: Connection, sweep: Sweep, whole: Sequence[tuple[str, str]]) -> None:
-    """Deletes the notes on things that GitHub now shows whole. `whole` holds their (what, node id)."""
+    """Deletes the notes on things that GitHub now shows whole. `whole` holds the (what, node id) of each thing."""
     if whole:
         _, repository_id, data_type = sweep.key
         await connection.execute(
@@ -123,17 +127,17 @@ async def resolve(connection: Connection, sweep: Sweep, whole: Sequence[tuple[st
 
 
 async def to_look_again(connection: Connection, sweep: Sweep, *, limit: int = 100) -> list[Note]:
-    """Returns notes on threads that other jobs wrote and that this job has not checked yet.
+    """Returns the notes of other jobs on threads, as far as this job has not checked the notes yet.
 
-    When a note is checked, it is either written again or deleted. So the list becomes empty.
+    The check of a note either writes the note again or deletes it. So repeated calls return fewer and fewer notes.
     """
     rows = await connection.fetch(_TO_LOOK_AGAIN, sweep.repository.repository_id, sweep.data_type, sweep.job_id, limit)
     return [_note(row) for row in rows]
 
 
 async def of_permissions(connection: Connection, sweep: Sweep, whats: Sequence[str]) -> list[Note]:
-    """Returns the notes with which other jobs recorded that the repository's threads lack one of `whats`, for want of a
-    permission. Notes that this job has checked are left out.
+    """Returns the notes of other jobs that the repository's threads lack one of `whats` because a permission was
+    missing. Notes that this job has checked are left out.
     """
     _, repository_id, data_type = sweep.key
     rows = await connection.fetch(_OF_PERMISSIONS, repository_id, data_type, sweep.job_id, whats)
@@ -148,13 +152,15 @@ async def read(
     after: tuple[str, str] = ("", ""),
     limit: int = 100,
 ) -> list[Note]:
-    """Returns one page of the notes on a data type of a repository, after the note on (what, node id) `after`."""
+    """Returns one page of the notes on a data type of a repository. The page begins after the note whose (what, node
+    id) is `after`.
+    """
     return [_note(row) for row in await connection.fetch(_PAGE, repository_id, data_type, *after, limit)]
 
 
 async def summary(connection: Connection, repository_id: str, data_type: DataType) -> Noted:
-    """Returns how many things are missing from a data type of a repository: kind -> what -> number. Empty if nothing is
-    missing.
+    """Returns how many things are missing from a data type of a repository: kind -> what -> number. The result is empty
+    if nothing is missing.
     """
     numbers: Noted = {}
     for row in await connection.fetch(_SUMMARY, repository_id, data_type):

@@ -11,7 +11,7 @@ from store.places import Place
 
 @dataclass(frozen=True)
 class NotificationView:
-    """A notification in the application. `created_at` is null if the host wrote none."""
+    """A notification in the application. `created_at` is None if the host wrote the notification without a time."""
 
     id: UUID
     job_id: str
@@ -30,10 +30,10 @@ class NotificationView:
 async def read(
     connection: Connection, workspace_id: UUID, user_id: UUID | None, *, before: Place | None, limit: int
 ) -> list[NotificationView]:
-    """Returns an auth user's notifications about backfills of a workspace, newest first; older than `before`, if that
-    is given.
+    """Returns an auth user's notifications about backfills of a workspace, newest first. If `before` is given, returns
+    only older notifications.
 
-    If `user_id` is None, returns those of the workspace's present owner.
+    If `user_id` is None, returns the notifications of the workspace's present owner.
     """
     rows = await connection.fetch(
         """

@@ -31,7 +31,7 @@ async def tell(
     """Writes the notifications of a milestone, in the transaction that writes the milestone. The title is `Backfill of
     {workspace} {what}`.
 
-    `metadata` is stored in the row in `notifications`; its `unshown` is also in the e-mail and the webhook.
+    `metadata` is stored in the row in `notifications`. Its field `unshown` is also used in the e-mail and the webhook.
     """
     facts = dict(metadata or {})
     await connection.execute(_TELL, job_id, status, what, message, facts)

@@ -1,4 +1,6 @@
-"""`notification_outbox`: e-mails and webhooks, until they are sent or given up."""
+"""`notification_outbox`: e-mails and webhook calls, from the milestone that they tell of until they are sent or given
+up.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -43,7 +45,7 @@ class Unsent:
 
 
 async def write(connection: Connection, milestone: Milestone) -> None:
-    """Stores a message for every channel. A second call for the same milestone of the same attempt changes nothing."""
+    """Stores an e-mail and a webhook call. A second call for the same milestone of the same attempt changes nothing."""
     await connection.execute(
         """
         insert into notification_outbox (channel, milestone, backfill_job_id, job_attempt, user_id, content)
@@ -101,8 +103,8 @@ async def claim(connection: Connection, channel: ChannelName, *, limit: int, lea
 
 
 async def sent(connection: Connection, message: Outgoing) -> None:
-    """Records that the receiver accepted the message. It does so even if the lease has expired and another process has
-    taken the message.
+    """Records that the receiver accepted the message. This is recorded even if the lease has expired and another
+    process has taken the message, because the message did arrive.
     """
     await connection.execute(
         """
@@ -114,8 +116,8 @@ async def sent(connection: Connection, message: Outgoing) -> None:
 
 
 async def close(connection: Connection, message: Outgoing, status: Literal["off", "given_up"], error: str) -> None:
-    """Ends a message that was not sent. It is not tried again. `status` is `off` if the workspace's owner has switched
-    the channel off or has no address in it, otherwise `given_up`.
+    """Ends a message that was not sent, so that it is not tried again. `status` is `off` if the workspace's owner has
+    switched the channel off or has no address in it. Otherwise, `status` is `given_up`.
     """
     await connection.execute(
         """
@@ -130,7 +132,7 @@ async def close(connection: Connection, message: Outgoing, status: Literal["off"
 
 
 async def postpone(connection: Connection, message: Outgoing, pause: timedelta, error: str) -> None:
-    """Records an attempt that failed. The message is due again after `pause`."""
+    """Records that an attempt to send the message failed. The message is due again after `pause`."""
     await connection.execute(
         """
         update notification_outbox set next_attempt_at = now() + $3::interval, leased_until = null, error = $4
@@ -144,7 +146,9 @@ async def postpone(connection: Connection, message: Outgoing, pause: timedelta, 
 
 
 async def expire(connection: Connection, age: timedelta) -> int:
-    """Gives up messages older than `age`, unless one is being sent; returns how many."""
+    """Gives up messages older than `age`, except messages that are being sent. Returns how many messages
+    were given up.
+    """
     rows = await connection.fetch(
         """
         update notification_outbox set status = 'given_up', ended_at = now(), leased_until = null,
@@ -159,7 +163,7 @@ async def expire(connection: Connection, age: timedelta) -> int:
 
 
 async def forget(connection: Connection, age: timedelta) -> int:
-    """Deletes messages that ended longer ago than `age`; returns how many."""
+    """Deletes messages that ended longer ago than `age`. Returns how many messages were deleted."""
     rows = await connection.fetch(
         "delete from notification_outbox where status <> 'pending' and ended_at < now() - $1::interval returning id",
         age,

@@ -25,18 +25,18 @@ EVER = datetime.min.replace(tzinfo=UTC)
 
 
 async def lock(connection: Connection, repository_id: str) -> None:
-    """Locks a repository's rows until the transaction ends. Otherwise two jobs or types, which write the same rows in
-    different orders, could deadlock.
+    """Takes the lock of a repository's rows, and holds it until the transaction ends. Without this lock, two sweeps
+    that write the same rows in different orders could deadlock.
     """
     await connection.execute("select pg_advisory_xact_lock(hashtextextended('repository ' || $1, 0))", repository_id)
 
 
 async def write(connection: Connection, repository: RepositoryRef, page: Page, since: datetime = EVER) -> Counter[str]:
-    """Writes the page, in the caller's transaction.
+    """Writes the page, in the caller's transaction. The page's people (`contributors.write`) and the monthly partitions
+    for its events (`feed.ensure_months`) have to be written before.
 
-    Returns how many rows are new, by noun. Only rows of threads that were updated, and events that were created, at
-    or after `since` are counted. The page's people (`contributors.write`) and the months of its events
-    (`feed.ensure_months`) have to be written before.
+    Returns how many rows are new, by noun. Rows of threads count only if the thread was updated at or after `since`.
+    Events count only if they were created at or after `since`.
     """
     repository_id = repository.repository_id
     await lock(connection, repository_id)

@@ -1,4 +1,4 @@
-"""`backfill_parts`: what a sweep still has to fetch. As long as a type has a part, it is not complete."""
+"""`backfill_parts`: the parts that a sweep still has to fetch. A data type with such a part is not complete."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -97,8 +97,8 @@ async def remove(connection: Connection, sweep: Sweep, parts: Sequence[Part]) ->
 
 
 async def pending(connection: Connection, sweep: Sweep) -> dict[tuple[str, bool], int]:
-    """Returns how many parts are left, by (kind, whether the part has a cursor inside its connection). Parts without
-    such a cursor are counted up to 100.
+    """Returns how many parts are left, by (kind, whether the part has a cursor). A part has a cursor if its connection
+    was read in part. Parts without a cursor are counted only up to 100.
     """
     rows = await connection.fetch(_PENDING, *sweep.key, get_args(PartKind))
     return {(row["kind"], row["going_on"]): row["number"] for row in rows}
@@ -116,8 +116,8 @@ async def count(connection: Connection, sweep: Sweep, kind: PartKind) -> int:
 
 
 async def take(connection: Connection, sweep: Sweep, kind: str, going_on: bool, limit: int) -> list[Part]:
-    """Returns up to `limit` parts of one kind, newest threads first. With `going_on`, returns parts with a cursor
-    inside their connection; otherwise, parts without such a cursor.
+    """Returns up to `limit` parts of one kind, newest threads first. With `going_on`, returns only parts with a cursor,
+    whose connection was read in part. Otherwise, returns only parts without a cursor.
     """
     rows = await connection.fetch(_NEXT, *sweep.key, kind, going_on, limit)
     return [_part(row) for row in rows]
@@ -156,7 +156,8 @@ async def of_reviews(connection: Connection, sweep: Sweep, reviews: Sequence[int
 async def covered_by_list(connection: Connection, sweep: Sweep, since: datetime, *, limit: int) -> list[Part]:
     """Returns the parts for comments of reviews whose pull requests were opened at or after `since`.
 
-    Their comments cannot be older, so a list of all comments since then shows all of them.
+    The comments on these pull requests cannot be older than `since`. So a list of all comments since then shows all of
+    the pull requests' comments.
     """
     rows = await connection.fetch(
         """
@@ -191,7 +192,7 @@ async def failures(connection: Connection, sweep: Sweep) -> list[tuple[int | Non
 
 
 async def forgive(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> None:
-    """Prepares a retry: parts that GitHub did not serve are fetched again."""
+    """Prepares a retry, in which the parts that GitHub did not serve are fetched again."""
     await connection.execute(
         "update backfill_parts set failure = null, attempts = 0, reading = null"
         " where backfill_job_id = $1 and repository_id = any($2::uuid[]) and failure is not null",

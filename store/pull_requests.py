@@ -135,8 +135,8 @@ _LACKS = {
 async def lacking(
     connection: Connection, repository_id: str, what: str, since: datetime, limit: int
 ) -> list[tuple[str, int]]:
-    """Returns the pull requests, updated since `since`, that lack `what` because a permission was missing: (node id,
-    number).
+    """Returns the pull requests that lack `what` because a permission was missing, as (node id, number). Only pull
+    requests that were updated at or after `since` are returned.
     """
     rows = await connection.fetch(
         f"select p.node_id, p.number from pull_requests p where p.repository_id = $1 and p.node_id is not null"
@@ -159,11 +159,13 @@ async def write(
     requests_short: Sequence[int],
     since: datetime,
 ) -> int:
-    """Writes rows and their requested reviewers, unless a newer version is stored.
+    """Writes each row and its requested reviewers, unless a newer version of the row is stored.
 
-    Stored teams are kept for pull requests in `teams_hidden`, and all stored requested reviewers for those in
-    `requests_short`. Returns how many rows are new, counting only pull requests that were updated at or after
-    `since`.
+    `teams_hidden` are pull requests of which GitHub does not show a requested team: their stored teams are kept.
+    `requests_short` are pull requests whose list of requested reviewers is incomplete: all their stored reviewers are
+    kept.
+
+    Returns how many rows are new. Only pull requests that were updated at or after `since` are counted.
     """
     if not rows:
         return 0
@@ -194,8 +196,8 @@ async def write(
 
 
 async def derive(connection: Connection, github_ids: Sequence[int]) -> None:
-    """Computes again what is derived from events and reviews of these pull requests (GitHub's ids): when each review
-    was requested, and `reviewer_data`.
+    """Recomputes two values that are derived from the events and reviews of these pull requests (GitHub's ids): when
+    each review was requested, and `reviewer_data`.
     """
     if github_ids:
         await connection.execute(_REQUESTED_AT, github_ids)

@@ -1,7 +1,7 @@
-"""`repositories`, a table of the host. A renamed repository keeps its row. If its new name is in another repository's
-row, that row gives up the name first.
+"""`repositories`, a table of the host. A renamed repository keeps its row. If another repository's row has the new
+name, that row first gets a made-up name.
 
-Events are stored under the repository's name, so a rename moves them.
+Events are stored under the repository's name, so a rename moves the events, too.
 """
 
 from errors import PartOver
@@ -38,9 +38,9 @@ async def update(
     has_issues: bool,
     has_discussions: bool,
 ) -> None:
-    """Writes what GitHub says of the repository, if it has changed. A row that is right is not written.
+    """Writes what GitHub says of the repository, unless the row says the same already.
 
-    Raises `PartOver` (duplicate) if another row is the same repository; nothing is changed then.
+    Raises `PartOver` (duplicate) if another row has this GitHub id. Nothing is changed then.
     """
     owner, _, name = full_name.partition("/")
     other = await connection.fetchval(

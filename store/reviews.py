@@ -40,9 +40,9 @@ select count(*) from written w join pull_requests p on p.id = w.pull_request_id 
 async def write(
     connection: Connection, repository_id: str, asked_at: datetime, rows: Sequence[Review], since: datetime
 ) -> int:
-    """Writes rows, unless a newer version is stored.
+    """Writes each row, unless a newer version of the row is stored.
 
-    Returns how many are new, counting only reviews of pull requests that were updated at or after `since`.
+    Returns how many rows are new. Only reviews of pull requests that were updated at or after `since` are counted.
     """
     if not rows:
         return 0

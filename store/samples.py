@@ -1,7 +1,8 @@
 """`backfill_samples`: how much a job had stored, at a limited number of moments. The job's chart and pace are computed
-from them.
+from these samples.
 
-One process at a time takes the samples of all jobs (`job_estimates`), and no page's transaction waits for it.
+One process at a time takes the samples of all jobs (`job_estimates`). No transaction that stores a page waits for this
+process.
 """
 
 from collections.abc import Mapping
@@ -66,10 +67,10 @@ async def take(connection: Connection, job: JobState, mark: Mark, rows: Mapping[
 
 
 async def marks(connection: Connection, job_id: str, attempt: int, worked_seconds: float) -> list[Mark]:
-    """Returns the marks of this attempt from which its pace is computed, oldest first: its first mark, and the first
-    one after half of `worked_seconds`.
+    """Returns the marks of this attempt from which its pace is computed, oldest first. These are the attempt's first
+    mark, and its first mark after half of `worked_seconds`.
 
-    Returns one mark if both are the same, and none if the attempt has no sample.
+    Returns a single mark if both are the same, and no mark if the attempt has no sample.
     """
     rows = await connection.fetch(_MARKS, job_id, attempt, worked_seconds / 2)
     return list(dict.fromkeys(Mark(**dict(row)) for row in rows))
@@ -90,7 +91,7 @@ async def of_job(connection: Connection, job_id: str) -> list[Sample]:
 
 
 async def stored_now(connection: Connection, job_id: str) -> dict[str, int]:
-    """Returns the present number of stored rows in scope, by data type."""
+    """Returns how many rows in scope of the job are stored at present, by data type."""
     rows = await connection.fetch(
         """
         select data_type, sum(number)::bigint as stored

@@ -1,4 +1,6 @@
-"""Keeps a thread's stored list if an answer shows a shorter list that is incomplete by GitHub's own count."""
+"""Keeps a thread's stored list, such as its labels, if an answer shows a shorter list. The shorter list is incomplete
+by GitHub's own count.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Literal, TypeVar
@@ -15,7 +17,9 @@ COLUMNS = {"labels": "labels", "assignees": "assignees", "linked pull requests":
 async def keep_longer(
     connection: Connection, table: Literal["pull_requests", "issues"], rows: Sequence[RowT], short: Sequence[Short]
 ) -> Sequence[RowT]:
-    """Returns the rows. A list that `short` names is replaced by the stored list, if that is longer."""
+    """Returns the rows. `short` names the lists that are incomplete in the rows. Such a list is replaced by the stored
+    list if the stored list is longer.
+    """
     columns: dict[int, set[str]] = {}
     for each in short:
         if each.what in COLUMNS:

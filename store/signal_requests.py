@@ -1,6 +1,4 @@
-"""Requests that people send to a workspace's workflow in Temporal, as signals or updates, by its Web UI or its command
-line.
-"""
+"""Requests that people send to a workspace's workflow as signals or updates, with Temporal's Web UI or command line."""
 
 import structlog
 
@@ -19,11 +17,11 @@ log = structlog.get_logger(__name__)
 
 
 async def carry_out(connection: Connection, request: SignalRequest) -> JobStanding | None:
-    """Writes the request into the job's row, as the API and the command line do. Returns the job's state; None if the
-    workspace has no such job.
+    """Writes the request into the job's row, as the API and the command line do. Returns the job's state, or None if
+    the workspace has no such job.
 
-    If the request cannot be carried out, nothing changes: for an update (`refuses`) it raises `BadInput`, for a
-    signal it logs why.
+    If the request cannot be carried out, nothing changes. `BadInput` is then raised for an update (`request.refuses`).
+    For a signal, the reason is logged.
     """
     if await _standing(connection, request) is None:
         if request.refuses:

@@ -14,8 +14,8 @@ on conflict (repository_id, day) do update set stars = excluded.stars where t.st
 
 
 async def write(connection: Connection, repository_id: str, days: Sequence[StarDay]) -> None:
-    """Adds days, and corrects those whose number has changed. Numbers of earlier days change when people take stars
-    back.
+    """Adds days, and corrects the numbers of stored days. GitHub's number of an earlier day changes when people take
+    stars back.
     """
     if days:
         await connection.execute(_UPSERT, repository_id, *columns(days))

@@ -12,8 +12,8 @@ FRESH = timedelta(minutes=10)
 
 
 async def keep(connection: Connection, job_id: str, surveys: Mapping[str, Mapping[str, Any]]) -> None:
-    """Stores the surveys of one request, by repository id. If the job has ended meanwhile, none are stored, because
-    nothing would delete them.
+    """Stores the surveys of one request, by repository id. If the job has ended meanwhile, stores no survey, because
+    nothing would delete it.
     """
     goes_on = await connection.fetchval(
         "select true from workspace_backfill_jobs where id = $1 and status in ('pending', 'in_progress') for share",
@@ -31,8 +31,8 @@ async def keep(connection: Connection, job_id: str, surveys: Mapping[str, Mappin
 
 
 async def keep_answers(connection: Connection, job_id: str, answers: Mapping[str, bytes]) -> None:
-    """Stores the prefetched answers of each repository, in place of those stored before. A repository without a survey
-    is left out.
+    """Stores the prefetched answers of each repository, by repository id. They replace answers that were stored before.
+    A repository without a survey is left out.
     """
     await connection.executemany(
         """
@@ -44,7 +44,9 @@ async def keep_answers(connection: Connection, job_id: str, answers: Mapping[str
 
 
 async def read(connection: Connection, job_id: str, repository_id: str) -> dict[str, Any] | None:
-    """Returns the survey that this job made of the repository; None if there is none that is younger than `FRESH`."""
+    """Returns the survey that this job made of the repository. Returns None if there is no survey younger
+    than `FRESH`.
+    """
     survey: dict[str, Any] | None = await connection.fetchval(
         "select survey from backfill_surveys"
         " where backfill_job_id = $1 and repository_id = $2 and told_at > now() - $3::interval",
@@ -64,8 +66,8 @@ class Answers(NamedTuple):
 
 
 async def answers(connection: Connection, job_id: str, repository_id: str) -> Answers | None:
-    """Returns the repository's prefetched answers; None if there are none. Old answers are returned, too, because they
-    are paid for.
+    """Returns the repository's prefetched answers, or None if no answers are stored. Old answers are returned, too,
+    because their requests are already paid for.
     """
     row = await connection.fetchrow(
         "select answers, answered_at <= now() - $3::interval as is_old from backfill_surveys"
@@ -78,7 +80,7 @@ async def answers(connection: Connection, job_id: str, repository_id: str) -> An
 
 
 async def known(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Returns the surveys that this job has made of these repositories at any time, by repository id."""
+    """Returns the surveys that this job has made of these repositories, however old, by repository id."""
     rows = await connection.fetch(
         "select repository_id::text, survey from backfill_surveys"
         " where backfill_job_id = $1 and repository_id = any($2::uuid[])",
@@ -94,8 +96,8 @@ async def forget(connection: Connection, job_id: str) -> None:
 
 
 async def forget_completed(connection: Connection, job_id: str, repository_id: str) -> None:
-    """Deletes the repository's survey if the job has completed the repository. A failed repository keeps its survey,
-    because it may be retried.
+    """Deletes the repository's survey if the job has completed the repository. The survey of a failed repository is
+    kept, because the repository may be retried.
     """
     await connection.execute(
         """
@@ -109,7 +111,9 @@ async def forget_completed(connection: Connection, job_id: str, repository_id: s
 
 
 async def scope(connection: Connection, job_id: str) -> tuple[list[str], datetime]:
-    """Returns the data types and the cutoff of the job. If the job was deleted: no types, and the present moment."""
+    """Returns the data types and the cutoff of the job. If the job was deleted, returns no types and the present
+    moment.
+    """
     row = await connection.fetchrow(
         "select backfill_types, cutoff_at from workspace_backfill_jobs where id = $1", job_id
     )
@@ -117,8 +121,8 @@ async def scope(connection: Connection, job_id: str) -> tuple[list[str], datetim
 
 
 async def covered(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> dict[str, list[str]]:
-    """Returns the data types that have coverage of the present `PLAN_VERSION`, by repository id; none for a job that
-    fetches everything again.
+    """Returns the data types that have coverage of the present `PLAN_VERSION`, by repository id. The result is empty
+    for a job that fetches everything again.
     """
     rows = await connection.fetch(
         """
@@ -135,7 +139,9 @@ async def covered(connection: Connection, job_id: str, repository_ids: Sequence[
 
 
 async def begun(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> set[str]:
-    """Returns those of these repositories that the job has begun to read. Their sweeps resume, and need no survey."""
+    """Returns the ids of the repositories that the job has begun to read. They need no survey, because their sweeps
+    resume.
+    """
     rows = await connection.fetch(
         "select distinct repository_id::text from backfill_sweeps"
         " where backfill_job_id = $1 and repository_id = any($2::uuid[]) and position <> '{}'",
@@ -146,7 +152,7 @@ async def begun(connection: Connection, job_id: str, repository_ids: Sequence[st
 
 
 async def private(connection: Connection, repository_ids: Sequence[str]) -> set[str]:
-    """Returns those of these repositories that GitHub last showed as private."""
+    """Returns the ids of the repositories that GitHub last showed as private."""
     rows = await connection.fetch(
         "select id::text from repositories where id = any($1::uuid[]) and is_private", list(repository_ids)
     )

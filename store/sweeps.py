@@ -1,7 +1,7 @@
 """`backfill_sweeps`: one row for each job, repository and data type, with the position, the lease and the counts.
 
-The lease is a fence: whoever takes it makes the commits of every earlier holder fail. So an attempt never writes
-once its retry has the lease, even if it still runs. Times are from Postgres' clock.
+An attempt that takes the lease makes the commits of every earlier holder fail. So an attempt that still runs cannot
+write once its retry has taken the lease. Times are from Postgres' clock.
 """
 
 from collections import Counter
@@ -166,9 +166,10 @@ _COUNTS: dict[DataType, str] = {
 async def is_held_by_another_run(
     database: Database, job_id: str, repository_id: str, data_type: DataType, run_id: str
 ) -> bool:
-    """Returns whether an attempt of another run of the repository's workflow still holds the lease.
+    """Returns whether an attempt of another run of the repository's workflow still holds the lease. `run_id` is the
+    present run.
 
-    The owner of a lease is `{run id}/{activity id}/{attempt}`.
+    The owner of a lease is stored as `{run id}/{activity id}/{attempt}`.
     """
     async with database.transaction() as connection:
         held: bool | None = await connection.fetchval(
@@ -195,11 +196,11 @@ async def take(
     leg: Leg | None = None,
     down_to: datetime | None = None,
 ) -> Sweep:
-    """Takes a sweep's lease, even if an earlier attempt holds it: Temporal runs one attempt at a time, so the latest is
-    the valid one. Creates the sweep if there is none.
+    """Takes a sweep's lease, even if an earlier attempt holds it. Temporal runs one attempt at a time, so the latest
+    attempt is the valid one. Creates the sweep if there is none.
 
-    `leg` is the leg that the caller reads, `down_to` the moment at which that leg ends; None: the leg reads to the end
-    of the sweep.
+    `leg` is the leg that the caller reads. `down_to` is the moment at which that leg ends. If `down_to` is None, the
+    leg reads to the end of the sweep.
 
     Raises `JobOver` if the job or the repository was deleted.
     """
@@ -247,8 +248,8 @@ async def is_removed(connection: Connection, sweep: Sweep) -> bool:
 
 
 async def fence(connection: Connection, sweep: Sweep) -> None:
-    """Raises `LeaseLostError` if another attempt has taken the lease. It comes first in every transaction of a
-    sweep.
+    """Raises `LeaseLostError` if another attempt has taken the lease. Has to be the first call in every transaction of
+    a sweep.
     """
     if await connection.fetchval(_FENCE, *sweep.key) != sweep.token:
         raise LeaseLostError
@@ -270,8 +271,8 @@ async def commit(
 ) -> None:
     """Stores the sweep's position and counts, in the transaction that stores the page's rows.
 
-    `counts` and `expected` are totals. `pages`, `requests` and `points` are added to what earlier commits stored. A
-    `proof` of None keeps the stored one; a `failure` of None deletes the stored one.
+    `counts` and `expected` are totals. `pages`, `requests` and `points` are added to what earlier commits stored. If
+    `proof` is None, the stored proof is kept. If `failure` is None, the stored failure is deleted.
     """
     await connection.execute(
         _COMMIT,
@@ -298,11 +299,11 @@ async def commit(
 async def _still_to_store(
     connection: Connection, sweep: Sweep, stored: int, expected: int | None, status: str
 ) -> int | None:
-    """Returns how many threads or embeddings are still to be stored: `expected` minus `stored`. None if the number is
-    not known.
+    """Returns how many threads or embeddings are still to be stored: `expected` minus `stored`. Returns None if the
+    number is not known.
 
-    As long as embeddings are not complete, and if the job reads threads, the number of expected threads is taken in
-    place of `expected`.
+    For embeddings that are not complete, the number of expected threads replaces `expected` if the job reads threads.
+    Each thread gets an embedding.
     """
     if sweep.data_type == "embeddings" and status != "completed":
         row = await connection.fetchrow(_EXPECTED_THREADS, sweep.job_id, sweep.repository.repository_id)
@@ -312,8 +313,8 @@ async def _still_to_store(
 
 
 async def count_stored(connection: Connection, sweep: Sweep, since: datetime | None = None) -> Counter[str]:
-    """Returns the number of stored rows by noun: those in scope of the job, or since `since` if that is given. Rows
-    that other jobs fetched count, too.
+    """Returns how many rows of the sweep's type are stored, by noun. Counts the rows in scope of the job, or the rows
+    since `since` if it is given. Rows that other jobs fetched count, too.
     """
     since = since or sweep.cutoff_at
     [row] = await connection.fetch(_COUNTS[sweep.data_type], sweep.repository.repository_id, since)
@@ -322,11 +323,12 @@ async def count_stored(connection: Connection, sweep: Sweep, since: datetime | N
 
 async def spent(connection: Connection, job_id: str, repository_ids: Sequence[str] | None = None) -> tuple[int, int]:
     """Returns how many GraphQL points a job has cost so far, and an estimate of its REST requests to GitHub. If
-    `repository_ids` is given, only those repositories count.
+    `repository_ids` is given, only these repositories count.
 
-    A sweep counts the requests to both APIs in one number. Its REST requests are estimated as that number minus its
-    points: too few if a GraphQL request cost more than one point, too many if one was repeated, because only the points
-    of the last answer are recorded. Requests for embeddings do not count, because they go to OpenAI.
+    A sweep counts its requests to both APIs in one number. Its REST requests are estimated as that number minus its
+    points. The estimate is too low if a GraphQL request cost more than one point. It is too high if a GraphQL request
+    was repeated, because only the points of the last answer are recorded. Requests for embeddings do not count, because
+    they go to OpenAI.
     """
     [row] = await connection.fetch(
         """
@@ -341,8 +343,8 @@ async def spent(connection: Connection, job_id: str, repository_ids: Sequence[st
 
 
 async def release(database: Database, sweep: Sweep, *, failure: Failure | None = None) -> None:
-    """Gives the lease back; the sweep resumes at its last commit. A `failure` is recorded. Without one, this attempt is
-    not counted in `attempts`.
+    """Gives the lease back. The sweep resumes at its last commit. Records `failure` if it is given. Otherwise, this
+    attempt is not counted in `attempts`.
     """
     async with database.transaction() as connection:
         await connection.execute(

@@ -1,4 +1,4 @@
-"""Corrects stored numbers and GitHub ids of threads where GitHub has others."""
+"""Corrects stored numbers and GitHub ids of threads that differ from GitHub's."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -13,8 +13,8 @@ async def correct_github_ids(
     github_ids: Sequence[int],
     numbers: Sequence[int],
 ) -> None:
-    """Corrects the GitHub ids of the threads with these numbers, because the host may have stored wrong ones. An id
-    that another row has is not written.
+    """Corrects the stored GitHub ids of the threads with these numbers, because the host may have stored wrong ids. An
+    id that another row has already is not written.
     """
     await connection.execute(
         f"""
@@ -36,7 +36,9 @@ async def free(
     github_ids: Sequence[int],
     numbers: Sequence[int],
 ) -> None:
-    """Frees these numbers: if a thread with another GitHub id has one of them, that thread's number is negated."""
+    """Frees the numbers of these threads, because numbers are unique in a repository. If a stored thread with another
+    GitHub id has such a number, its number is negated.
+    """
     await connection.execute(
         f"""
         update {table} t set number = -t.number

@@ -11,11 +11,11 @@ from store.database import Connection
 
 
 async def versions(connection: Connection, table: DataType, github_ids: Sequence[int]) -> dict[int, datetime]:
-    """Returns the stored updatedAt of the fetched threads among `github_ids`, by GitHub id. Threads are
-    left out that are gone, or that may have changed again within the same second.
+    """Returns the stored updatedAt of the fetched threads among `github_ids`, by GitHub id. Threads that are gone are
+    left out.
 
-    updatedAt has whole seconds: a thread that was requested in the second of its last change may have changed again
-    within that second.
+    Also left out are threads that were requested less than two seconds after their last change. GitHub's updatedAt has
+    whole seconds, so such a thread may have changed again without a new updatedAt.
     """
     rows = await connection.fetch(
         f"select github_id, updated_at from {table} where github_id = any($1::bigint[]) and node_id is not null"
@@ -26,8 +26,8 @@ async def versions(connection: Connection, table: DataType, github_ids: Sequence
 
 
 async def known(connection: Connection, table: DataType, github_ids: Sequence[int]) -> set[int]:
-    """Returns those of `github_ids` that this system has fetched. Threads that are gone are left out, so that they
-    are fetched again if GitHub shows them.
+    """Returns the ids among `github_ids` whose threads this system has fetched. Threads that are gone are left out, so
+    that such a thread is fetched again if GitHub shows it.
     """
     rows = await connection.fetch(
         f"select github_id from {table}"
@@ -38,10 +38,10 @@ async def known(connection: Connection, table: DataType, github_ids: Sequence[in
 
 
 async def otherwise_commented(connection: Connection, table: DataType, counts: Mapping[int, int]) -> set[int]:
-    """Returns the GitHub ids of the fetched discussions whose stored number of comments differs from their number in
-    `counts`.
+    """Returns the GitHub ids of the fetched discussions whose stored number of comments differs from `counts`.
 
-    `counts` is by GitHub id. It has to be empty for other types: only discussions store GitHub's number.
+    `counts` maps GitHub ids to numbers of comments. It has to be empty for other types, because only discussions store
+    GitHub's number.
     """
     if not counts:
         return set()
@@ -57,7 +57,7 @@ async def otherwise_commented(connection: Connection, table: DataType, counts: M
 
 async def comments_miscounted(connection: Connection, table: DataType, counts: Mapping[int, int]) -> set[int]:
     """Returns the GitHub ids of the fetched pull requests or issues that do not have as many stored comments as
-    `counts` says. `counts` is by GitHub id.
+    `counts` says. `counts` maps GitHub ids to numbers of comments.
     """
     of_thread = "pull_request_id" if table == "pull_requests" else "issue_id"
     rows = await connection.fetch(
@@ -98,8 +98,8 @@ async def _by_number(
 
 
 async def comment_versions(connection: Connection, comment_type: str, github_ids: Sequence[int]) -> dict[int, datetime]:
-    """Returns updated_at of the stored comments with these GitHub ids, by GitHub id. A comment that was requested in
-    the second of its last change is left out, because it may have changed again.
+    """Returns the updated_at of the stored comments with these GitHub ids, by GitHub id. A comment that was requested
+    less than two seconds after its last change is left out, because it may have changed again.
     """
     rows = await connection.fetch(
         "select github_id, updated_at from comments where comment_type = $1 and github_id = any($2::bigint[])"
@@ -126,11 +126,12 @@ async def unlisted(
     born: tuple[datetime | None, datetime],
     listed: Sequence[int],
 ) -> list[tuple[str, int]]:
-    """Returns the fetched threads that one page of a listing by creation should name, and does not: (node id, number).
+    """Returns the fetched threads that are missing from one page of a list in order of creation, as (node id, number).
 
-    `listed` are the GitHub ids on the page. `born` is the page's range of creation times. It begins with the last
-    thread of the previous page (included, because others may have the same second; None for the first page), and ends
-    before the page's own last thread.
+    `listed` are the GitHub ids on the page. `born` is the range of creation times that the page shows completely. The
+    range begins with the creation of the previous page's last thread, or with None on the first page. It ends before
+    the creation of the page's own last thread. The beginning is included and the end is not, because several threads
+    may share a second.
     """
     rows = await connection.fetch(
         f"select node_id, number from {table} where repository_id = $1 and node_id is not null and gone_at is null"
@@ -156,8 +157,8 @@ async def mark_gone(connection: Connection, table: DataType, github_ids: Sequenc
 async def gone(
     connection: Connection, table: DataType, repository_id: str, since: datetime, limit: int
 ) -> list[tuple[str, int]]:
-    """Returns the gone threads that were updated since `since`, as (node id, number). Those that were marked as gone
-    last come first.
+    """Returns the gone threads that were updated at or after `since`, as (node id, number). The threads that were
+    marked as gone last come first.
     """
     rows = await connection.fetch(
         f"select node_id, number from {table} where repository_id = $1 and node_id is not null and gone_at is not null"
@@ -194,7 +195,7 @@ _CHILDREN = {
 async def count_children(connection: Connection, table: DataType, node_ids: Sequence[str]) -> dict[str, int]:
     """Returns how many stored children the fetched threads with these node ids have, by node id.
 
-    `node_ids` may also hold comments on discussions. For each of these, returns the stored number of its replies.
+    `node_ids` may also hold comments on discussions. For such a comment, returns the stored number of its replies.
     """
     rows = await connection.fetch(
         f"select t.node_id, {_CHILDREN[table]} as number from {table} t where t.node_id = any($1::text[])", node_ids

@@ -1,5 +1,5 @@
-"""`issue_events`: events of threads' timelines. A stored event changes only in what GitHub may later show differently:
-names, and the thread it belongs to.
+"""`issue_events`: events of threads' timelines. A stored event changes only in the fields that GitHub may show
+differently later: names, the payload, and the thread to which the event belongs.
 """
 
 from collections.abc import Sequence
@@ -33,8 +33,8 @@ where inserted and coalesce(p.updated_at, i.updated_at) >= $9
 
 
 async def write(connection: Connection, repository_id: str, rows: Sequence[TimelineEvent], since: datetime) -> int:
-    """Writes the events. Returns how many are new, counting only events of threads that were updated at or after
-    `since`.
+    """Writes the events. Returns how many events are new. Only events of threads that were updated at or after `since`
+    are counted.
     """
     if not rows:
         return 0

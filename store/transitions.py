@@ -1,7 +1,7 @@
-"""The mirror: writes what workflows decide about a job's repositories to `workspace_backfill_progress`.
+"""Writes what workflows decide about a job's repositories to `workspace_backfill_progress`.
 
-Writes are ordered by (attempt, transition). A write that comes late, from a killed worker or a run that was reset,
-finds a higher pair in the row, and changes nothing.
+Writes are ordered by (attempt, transition). A late write may come from a killed worker, or from a run that was reset.
+It finds a higher pair in the row, and changes nothing.
 """
 
 from datetime import timedelta
@@ -14,8 +14,8 @@ from store.database import Connection
 async def next_repositories(
     connection: Connection, job_id: str, after: str | None, limit: int, repository_ids: list[str] | None = None
 ) -> list[RepositoryRef]:
-    """Returns the job's next repositories that have not ended, behind the id `after`, in order of id. With
-    `repository_ids`, returns only those among them.
+    """Returns the job's next `limit` repositories that have not ended, after the id `after`, in order of id.
+    `repository_ids` limits the result to these repositories.
     """
     rows = await connection.fetch(
         """
@@ -35,8 +35,8 @@ async def next_repositories(
 
 
 async def begun_types(connection: Connection, job_id: str, repository_id: str) -> dict[DataType, TypeOutcome]:
-    """Returns the outcome of each data type whose sweep this job has begun in the repository. The outcome of a failed
-    type holds the reason.
+    """Returns the outcome of each data type whose sweep this job has begun in the repository, by data type. The outcome
+    of a failed type holds the reason.
     """
     rows = await connection.fetch(
         "select data_type, status, error from backfill_sweeps where backfill_job_id = $1 and repository_id = $2",
@@ -54,7 +54,9 @@ async def begun_types(connection: Connection, job_id: str, repository_id: str) -
 
 
 class LastTransition(NamedTuple):
-    """A repository's last transition in an attempt: its number, 0 if there was none, and the wait that it recorded."""
+    """A repository's last transition in an attempt. `sequence` is its number, 0 if there was no transition. `waiting`
+    is the wait that it recorded.
+    """
 
     sequence: int = 0
     waiting: Waiting | None = None
@@ -76,7 +78,7 @@ async def last_transition(connection: Connection, job_id: str, repository_id: st
 
 
 async def was_read(connection: Connection, job_id: str, repository_id: str, within: timedelta) -> bool:
-    """Returns whether the job has stored something of the repository within this time."""
+    """Returns whether the job has stored something of the repository within the last `within`."""
     read: bool = await connection.fetchval(
         """
         select exists (select from backfill_sweeps
@@ -164,8 +166,8 @@ from new where id = $1
 
 
 async def record(connection: Connection, change: RepositoryTransition) -> None:
-    """Writes a repository's state, each of its failures once, and the job's counts. A write that comes late changes
-    nothing.
+    """Writes a repository's state, its failures that are not recorded yet, and the job's counts. If a later transition
+    is stored already, changes nothing.
     """
     outcome = change.outcome
     repository_id = outcome.repository.repository_id

@@ -1,5 +1,5 @@
-"""Reads what GitHub does not show of a job's repositories, for people. The present notes count, whichever job wrote
-them.
+"""Reads what GitHub does not show of a job's repositories, for people. Every present note counts, whichever job wrote
+it.
 """
 
 from store.database import Connection
@@ -35,7 +35,7 @@ from counted c join named n using (repository_id, data_type) group by 1, 2, 3
 
 async def of_job(connection: Connection, job_id: str, *, named: int = NAMED) -> dict[tuple[str, str], Unshown]:
     """Returns what GitHub does not show of a job's repositories, by (repository id, data type). A type without notes is
-    left out. At most `named` notes of each type are returned one by one; all are counted.
+    left out. At most `named` notes of each type are listed, but all notes are counted.
     """
     found = {}
     for row in await connection.fetch(_OF_JOB, job_id, named):
@@ -52,7 +52,9 @@ async def of_job(connection: Connection, job_id: str, *, named: int = NAMED) -> 
 
 
 async def summary(connection: Connection, job_id: str) -> Unshown | None:
-    """Returns what GitHub does not show of a job, added up; None if it shows everything."""
+    """Returns what GitHub does not show of all repositories of a job together. Returns None if GitHub shows
+    everything.
+    """
     found = await of_job(connection, job_id)
     parts = sorted(found.values(), key=lambda its: (its.which[0].repository, its.which[0].data_type))
     if not parts:

@@ -1,18 +1,20 @@
 """Decides whether a sweep waits for another job's sweep of the same type and repository, and for how long at most.
 
 A sweep checks this at the beginning of each of its legs, after it took its lease. It waits for a sweep of another job
-if all of this holds for that other sweep:
+if all of the following holds for that other sweep:
 
-- it is in progress and gave a sign of life: it took its lease or committed a page less than `SILENCE` ago, or waits for
-a limit that would stop every job;
+- The other sweep is in progress and gave a sign of life: it took its lease or committed a page less than `SILENCE` ago,
+or it waits for a limit that would stop every job.
 
-- it is in the middle of a leg, or took its lease before the checking sweep did;
+- The other sweep is in the middle of a leg, or took its lease before the checking sweep did.
 
-- it is not in its historical leg while the checking sweep is in its recent leg (docs/decisions/0012-waiting.md);
+- The other sweep is not in its historical leg while the checking sweep is in its recent leg
+(docs/decisions/0012-waiting.md).
 
-- it has not stood still for longer than `PATIENCE`, counted from the check that first saw its latest commit.
+- The other sweep has committed a page within `PATIENCE`. The time counts from the check that first saw the latest
+commit.
 
-A sweep in the middle of a leg never waits. If two sweeps are at the beginning of a leg, only the one with the later
+A sweep in the middle of a leg never waits. If two sweeps are at the beginning of a leg, only the sweep with the later
 lease waits. So no two sweeps wait for each other, however many jobs there are.
 """
 
@@ -72,7 +74,8 @@ where backfill_job_id = $1 and repository_id = $2 and data_type = $3 and status 
 
 
 async def wait_for_another(connection: Connection, sweep: Sweep) -> str | None:
-    """Returns the id of the job whose sweep this sweep has to wait for; None if there is none.
+    """Returns the id of the job whose sweep this sweep has to wait for. Returns None if this sweep does not have to
+    wait.
 
     A sweep that has to wait gives its lease back, so that no other sweep waits for it. Its attempt is not counted.
     """
@@ -94,8 +97,8 @@ async def wait_for_another(connection: Connection, sweep: Sweep) -> str | None:
 
 
 async def history_is_being_swept(connection: Connection, sweep: Sweep) -> bool:
-    """Returns whether another job's historical leg of the same type and repository is in progress and gave a sign of
-    life.
+    """Returns whether another job sweeps the historical leg of the same type and repository. The other sweep must have
+    given a sign of life within `SILENCE`.
     """
     swept: bool = await connection.fetchval(
         f"""
@@ -113,9 +116,10 @@ async def history_is_being_swept(connection: Connection, sweep: Sweep) -> bool:
 
 
 async def may_go_on(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> list[str]:
-    """Returns those of these waiting repositories in which a data type no longer has to wait for another job.
+    """Returns the ids of the waiting repositories in which at least one data type no longer has to wait for another
+    job.
 
-    Repositories that were removed from the workspace are returned, too. When they go on, they end with that reason.
+    A repository that was removed from the workspace is returned, too, because it has to continue in order to end.
     """
     rows = await connection.fetch(
         f"""
@@ -144,8 +148,8 @@ async def may_go_on(connection: Connection, job_id: str, repository_ids: Sequenc
 
 
 def _blocking(others: Iterable[Any]) -> tuple[list[str], dict[str, dict[str, str | None]]]:
-    """Returns the ids of the jobs to wait for. Also returns, for each job in `others`, its last commit and the time of
-    the check that first saw that commit.
+    """Returns the ids of the jobs to wait for. Also returns, for each job in `others`, its last commit and when a check
+    first saw that commit.
     """
     blocking: list[str] = []
     seen: dict[str, dict[str, str | None]] = {}

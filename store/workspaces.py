@@ -1,4 +1,4 @@
-"""A workspace as its settings page shows it, also before it has a job: its names, its add-on, its latest job."""
+"""A workspace as its settings page shows it: names, add-on and latest job. The workspace may have no job yet."""
 
 from dataclasses import dataclass
 from uuid import UUID
