@@ -1,1 +1,1 @@
-"""Prometheus' metrics: what this process did, and the state in Postgres. docs/metrics.md lists the names."""
+"""Prometheus' metrics: the work of this process, and the state in Postgres. docs/metrics.md lists the names."""

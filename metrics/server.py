@@ -29,7 +29,9 @@ log = structlog.get_logger(__name__)
 
 
 class ServerMetrics:
-    """The metrics of one server. If `token` is set, a request for them has to hold it as its bearer token."""
+    """The metrics of one server. If `token` is set, a request for the metrics has to hold it as its bearer token.
+    `streams` returns the number of readers of live progress.
+    """
 
     def __init__(self, database: Database, *, streams: Callable[[], int], token: str | None = None) -> None:
         self._database = database
@@ -62,7 +64,7 @@ class ServerMetrics:
 
     @web.middleware
     async def count(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Counts each request by its route. The path is no label, because it holds ids."""
+        """Middleware that counts each request by its route. The path is no label, because paths hold ids."""
         began, status = monotonic(), 500
         streams = False
         try:

@@ -1,4 +1,4 @@
-"""Makes metric families of the state in Postgres. They are the same in every process."""
+"""Makes metric families of the state in Postgres. Every process reports the same state."""
 
 from collections.abc import Iterator
 
@@ -9,8 +9,8 @@ from store.measures import Labelled, Measures
 
 
 class System(Collector):
-    """The metric families of `measures`, which holds numbers read from Postgres. `measures` is None if Postgres does
-    not answer; then only that is reported.
+    """The metric families of `measures`, which are numbers read from Postgres. `measures` is None if Postgres does not
+    answer. The only metric is then `backfill_postgres_up`, which is 0.
     """
 
     def __init__(self, measures: Measures | None) -> None:
