@@ -35,7 +35,9 @@ def query_of(address: str | None) -> str:
 
 
 def page_of(address: str | None) -> int | None:
-    """Returns the page number in an address. Returns None if the address has no page number, as in lists with cursors."""
+    """Returns the page number in an address. Returns None if the address has no page number, as in a list that is read
+    by cursors.
+    """
     return parse_digits(parse_qs(query_of(address)).get("page", [""])[0])
 
 

@@ -242,7 +242,7 @@ def retry_after(headers: Headers) -> float | None:
 
 
 def message_of(content: Any) -> str:
-    """Returns the message in a body: the field `message` of parsed JSON, or the beginning of a body in another format."""
+    """Returns the message in a body: the field `message` of parsed JSON, or the beginning of any other text."""
     if isinstance(content, bytes):
         return " ".join(content[:200].decode("utf-8", "replace").split())
     return str(content.get("message", ""))[:500] if isinstance(content, dict) else ""
