@@ -11,8 +11,8 @@ OWNERS = frozenset({"User", "Organization", "Bot"})
 
 
 def login(actor: Node | None) -> str | None:
-    """Returns the login as REST and the web show it; None for a deleted account. A bot's login ends with `[bot]`, which
-    GraphQL omits.
+    """Returns the login as REST and the web show it. A bot's login ends with `[bot]` there, and GraphQL omits this
+    ending. Returns None for a deleted account.
     """
     if actor is None:
         return None
@@ -23,8 +23,8 @@ def login(actor: Node | None) -> str | None:
 
 
 def contributor(actor: Node | None, page: Page) -> int | None:
-    """Returns the actor's GitHub id; the actor's row is added to the page. None for a deleted account, or for an
-    account without an id.
+    """Returns the actor's GitHub id, and adds the actor's row to the page. Returns None for a deleted account, or for
+    an account without an id.
     """
     if actor is None:
         return None
@@ -44,8 +44,8 @@ def contributor(actor: Node | None, page: Page) -> int | None:
 
 
 def user(account: Node | None, page: Page) -> int | None:
-    """Returns the GitHub id of an account in the shape of REST's answers; the account's row is added to the page. None
-    for a deleted account.
+    """Returns the GitHub id of an account from a REST answer, and adds the account's row to the page. Returns None for
+    a deleted account.
     """
     if account is None:
         return None

@@ -17,7 +17,7 @@ CONNECTIONS = 6
 
 
 def add(node: Node, page: Page) -> int:
-    """Adds the discussion to the page; returns its GitHub id."""
+    """Adds the discussion to the page, and returns its GitHub id."""
     github_id = database_id(node)
     category, answer = node["category"] or {}, node["answer"]
     page.discussions.append(
@@ -49,11 +49,11 @@ def add(node: Node, page: Page) -> int:
 
 
 def add_comments(nodes: list[Node], discussion: int, number: int | None, page: Page) -> tuple[list[str], list[Part]]:
-    """Adds comments with their replies to the page. Returns the comments' `seen` keys (`rows.Whole`), and parts for the
-    replies that did not fit.
+    """Adds comments and their replies to the page. Returns the comments' `seen` keys (`rows.Whole`), and a part for
+    each comment whose replies did not fit into the answer.
 
-    `discussion` is the discussion's GitHub id. `number` is its number, for notes, parts and messages; None only if the
-    part that is read has no number.
+    `discussion` is the discussion's GitHub id. `number` is the discussion's number, for notes, parts and messages.
+    `number` is None only if the part that is being read has no number.
     """
     seen, rest = [], []
     for node in nodes:
@@ -77,7 +77,7 @@ def add_comments(nodes: list[Node], discussion: int, number: int | None, page: P
 
 
 def add_replies(nodes: list[Node], discussion: int, comment: int, page: Page) -> list[str]:
-    """Adds the replies to one comment to the page; returns their `seen` keys (`rows.Whole`)."""
+    """Adds the replies to one comment to the page, and returns the replies' `seen` keys (`rows.Whole`)."""
     return [f"d:{_add_comment(node, discussion, comment, 0, page)}" for node in nodes]
 
 

@@ -1,6 +1,7 @@
-"""Maps fields that issues and pull requests share to the host's jsonb columns, whose keys are REST's.
+"""Maps the fields that issues and pull requests share to the host's jsonb columns. The keys in these columns are
+REST's.
 
-Lists are sorted: GitHub promises no order, and a row must not change only because an answer has another order.
+Lists are sorted because GitHub promises no order. Without sorting, a row could change only because the order changed.
 """
 
 from typing import Any
@@ -12,11 +13,11 @@ from rows import Note, Page, Short
 
 
 def single_page(node: Node, connection: str, what: str, page: Page) -> list[Node]:
-    """Returns the nodes that GitHub shows of a connection that always fits into one page, such as labels. Hidden nodes
-    are noted on the page.
+    """Returns the nodes that GitHub shows of a connection that always fits into one page, such as labels. Adds a note
+    on hidden nodes to the page.
 
-    GitHub limits these connections (100 labels, 10 assignees, ...). If it shows fewer nodes than it counts, or no list
-    at all, that is recorded in `page.short`.
+    One page suffices because GitHub limits these connections (100 labels, 10 assignees, ...). If GitHub shows fewer
+    nodes than it counts, or no list at all, the connection is recorded in `page.short`.
     """
     found = node[connection] or {"nodes": None}
     came = [each for each in found["nodes"] or () if isinstance(each, dict | Hidden)]
@@ -43,7 +44,9 @@ def assignees(node: Node, page: Page) -> list[dict[str, Any]]:
 
 
 def milestone(node: Node) -> dict[str, Any] | None:
-    """Returns the milestone as `{number, title, state, description, due_on}`; None if there is none."""
+    """Returns the milestone as `{number, title, state, description, due_on}`. Returns None if the thread has no
+    milestone.
+    """
     value = node["milestone"]
     if value is None:
         return None

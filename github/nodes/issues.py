@@ -20,7 +20,7 @@ CONNECTIONS = 4
 
 
 def add(node: Node, page: Page) -> int:
-    """Adds the issue to the page; returns its GitHub id."""
+    """Adds the issue to the page, and returns its GitHub id."""
     github_id = database_id(node)
     closed_by, told = _closer(node, page)
     page.issues.append(
@@ -53,8 +53,8 @@ def add(node: Node, page: Page) -> int:
 
 
 def _closer(node: Node, page: Page) -> tuple[int | None, bool]:
-    """Returns who closed the issue last, and whether that is certain. It is uncertain if the timeline has further
-    pages, which may hold a later closing (`add_closings`).
+    """Returns the GitHub id of the account that closed the issue last, and whether this is certain. It is uncertain if
+    the timeline was not requested, or has further pages with perhaps a later closing (`add_closings`).
     """
     if node["state"] != "CLOSED":
         return None, True
@@ -66,7 +66,9 @@ def _closer(node: Node, page: Page) -> tuple[int | None, bool]:
 
 
 def add_closings(items: list[Node], issue: int, page: Page) -> None:
-    """Adds to the page who closed the issue and when, if these items of its timeline contain a closing."""
+    """Adds to the page when the issue was closed and by whom, for each closing among these items of its timeline.
+    `issue` is the issue's GitHub id.
+    """
     page.closings.extend(
         Closing(issue, time(item["createdAt"]), contributor(item["actor"], page))
         for item in items

@@ -1,9 +1,10 @@
-"""Reads the number in a node id. This is needed for nodes whose `databaseId` is too small to hold the number.
+"""Reads the number that a node id contains. This is needed for nodes whose number does not fit into the 32 bits of
+`databaseId`.
 
-A node id of the present format is a prefix and the base64url of a msgpack array, `[0, repository, ..., database
-id]`; one of the older format is the base64 of `010:Discussion5`. GitHub calls node ids opaque
-(https://github.blog/changelog/2021-02-10-new-global-id-format-coming-to-graphql/), so one is decoded only if GitHub
-shows the number in no other way.
+A node id of the present format is a prefix and the base64url of a msgpack array, `[0, repository, ..., database id]`. A
+node id of the older format is the base64 of a text such as `010:Discussion5`. GitHub calls node ids opaque
+(https://github.blog/changelog/2021-02-10-new-global-id-format-coming-to-graphql/), so a node id is decoded only if
+GitHub gives the number in no other way.
 """
 
 import base64
@@ -19,10 +20,11 @@ _OLDER = re.compile(rb"0\d+:[A-Za-z]+(\d+)")
 
 
 def database_id(node: Node) -> int:
-    """Returns the id of a node in REST: its `fullDatabaseId`, if its type has that field; its `databaseId`, if that
-    fits into 32 bits; else the number in its node id.
+    """Returns the id that a node has in REST: its `fullDatabaseId`, or else its `databaseId`. If the answer has neither
+    number, the id is read from the node id.
 
-    Raises `ValueError` for a node id of an unknown format: the node is unreadable, and no other one of its page.
+    Raises `ValueError` if the node id has an unknown format. In that case only this node is unreadable, and the other
+    nodes of the page are not affected.
     """
     told = node.get("fullDatabaseId")
     told = node.get("databaseId") if told is None else told
@@ -35,7 +37,7 @@ def database_id(node: Node) -> int:
 
 
 def number_in(node_id: str) -> int | None:
-    """Returns the number in a node id; None if its format is unknown."""
+    """Returns the number that a node id contains. Returns None if the format of the node id is unknown."""
     prefix, _, packed = node_id.partition("_")
     content = _base64(packed or prefix)
     if not packed:
@@ -49,7 +51,7 @@ def number_in(node_id: str) -> int | None:
 
 
 def _base64(text: str) -> bytes:
-    """Returns what the text encodes; nothing if it is no base64."""
+    """Returns the bytes that the text encodes. Returns no bytes if the text is not base64."""
     try:
         return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except (binascii.Error, ValueError):

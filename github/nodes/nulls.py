@@ -1,9 +1,9 @@
 """Marks each null in an answer as hidden, gone or lost, before the answer is mapped to rows.
 
-If GitHub refuses a field that cannot be null, the node around it becomes null, too (GraphQL, "Handling Execution
-Errors"). The null then stands above the path that the error names. `mark` follows that path and replaces the null by
-a `Hidden`, or by a `GoneNode` if a requested id does not exist. Any other null is lost: GitHub ran out of time or
-resources, and a smaller page may load the node.
+If GitHub refuses a field that cannot be null, the node around the field becomes null, too (GraphQL, "Handling Execution
+Errors"). In that case, the null stands above the path that the error names. `mark` follows this path and replaces the
+null by a `Hidden`, or by a `GoneNode` if a requested id does not exist. Any other null is a lost node: GitHub ran out
+of time or resources, and a smaller page may load the node.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class Hidden:
 
 @dataclass(frozen=True, slots=True)
 class GoneNode:
-    """Stands in place of a node that was requested by its id and does not exist, or no longer."""
+    """Stands in place of a node that was requested by its id, and that does not exist or no longer exists."""
 
 
 @dataclass(slots=True)
@@ -44,10 +44,10 @@ HIDDEN_KEY = "h:"
 
 
 def mark(data: Any, path: Path, mark: Hidden | GoneNode) -> bool:
-    """Replaces the null at `path`, or the null above it, by `mark`.
+    """Replaces the null at `path`, or the null above this path, by `mark`. Returns whether a mark now stands there.
 
-    Only a null in place of a node is replaced: in a list, in an edge (`node`), or for a requested id. Returns
-    whether a mark now stands there. A refused field that may be null stays None.
+    Only a null in place of a node is replaced: in a list, in an edge (`node`), or for a requested id. A refused field
+    that may be null stays None.
     """
     here = data
     for step in path:
@@ -67,10 +67,10 @@ def mark(data: Any, path: Path, mark: Hidden | GoneNode) -> bool:
 
 
 def shown(nodes: Sequence[Any] | None, what: str, after: str | None = None) -> Shown:
-    """Returns the nodes of a page that GitHub shows, and the hidden ones beside them. `after` is the cursor with which
-    the page was requested.
+    """Returns the nodes of a page that GitHub shows, with GitHub's messages for the hidden nodes. `what` names the
+    nodes in errors. `after` is the cursor with which the page was requested.
 
-    Raises `TooLarge` if a node, or the whole list, is lost (the schema allows null in place of a list).
+    Raises `TooLarge` if a node is lost, or if the whole list is null, which the schema allows.
     """
     found = Shown([])
     if nodes is None:

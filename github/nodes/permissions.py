@@ -1,8 +1,8 @@
 """Leaves fields out of queries for accounts that lack a permission or a scope.
 
-An account may lack the permission that a field needs. GitHub then hides every thread that is requested with the field,
-because the field cannot be null. After the first refusal, queries of this account for this repository leave the field
-out (palantir/policy-bot#42).
+A field may need a permission that the account lacks. GitHub then hides every thread for which the field is requested,
+because the field cannot be null (palantir/policy-bot#42). After the first refusal, the account's queries for this
+repository leave the field out.
 """
 
 from collections.abc import Mapping
@@ -32,8 +32,8 @@ HIDDEN_TEAM = "team"
 
 
 def field_of(path: Path) -> str | None:
-    """Returns the name of the refused field that `path` ends with, if queries can leave it out: a field of a thread
-    or of a timeline item. Else None.
+    """Returns the name of the refused field at the end of `path`, if queries can leave the field out. Queries can leave
+    out certain fields (`FIELDS`) of threads and timeline items. Returns None for any other path.
     """
     last, above = path[-1:], path[-2:-1]
     of_a_node = any(isinstance(step, int) for step in above) or (len(path) == 2 and str(path[0]).startswith("n"))
@@ -41,8 +41,8 @@ def field_of(path: Path) -> str | None:
 
 
 def without(document: DocumentNode, names: frozenset[str]) -> DocumentNode:
-    """Returns the document without the fields `names`. With `TEAMS` among them, only the type of a Team is
-    requested.
+    """Returns the document without the fields `names`. If `names` contains `TEAMS`, only the type of each Team is
+    requested, and no other field of it.
     """
     if not names:
         return document
@@ -62,11 +62,11 @@ def without(document: DocumentNode, names: frozenset[str]) -> DocumentNode:
 
 
 def notes(left_out: Mapping[str, str], unmarked: Mapping[Path, str]) -> list[Note]:
-    """Returns notes on what the pull requests of an answer lack, one for each missing permission.
+    """Returns notes on the data that the pull requests of an answer lack, one note for each missing permission.
 
-    `left_out` maps the name of each field that the query did not request to the message with which GitHub refused the
-    field earlier. `unmarked` holds the refusals of this answer: GitHub's messages, by the path in the answer at which a
-    null stands in place of a field.
+    `left_out` maps each field that was not requested to the message with which GitHub refused the field earlier.
+    `unmarked` maps each path at which GitHub refused a field of this answer to GitHub's message. At such a path, a null
+    stands in place of the field.
     """
     found = {what: words for what, words in left_out.items() if what != TEAMS}
     refused = [words for path, words in unmarked.items() if path[-1:] == (_REVIEWER,)]
@@ -76,8 +76,8 @@ def notes(left_out: Mapping[str, str], unmarked: Mapping[Path, str]) -> list[Not
 
 
 def lacks_permissions(page: Page) -> set[str]:
-    """Returns what this page of pull requests lacks because of missing permissions, under the names that
-    `notes` uses.
+    """Returns the names of the data that this page of pull requests lacks because of missing permissions. `notes` uses
+    the same names.
     """
     lacks = {note.what for note in page.hidden if note.number is None}
     if any(event.payload.get("requested_reviewer") == HIDDEN_TEAM for event in page.events):
@@ -86,16 +86,16 @@ def lacks_permissions(page: Page) -> set[str]:
 
 
 class Withheld:
-    """The fields that GitHub refused to each account. Requests of that account leave them out for `REMEMBERED`
-    seconds.
+    """The fields that GitHub refused to each account. For `REMEMBERED` seconds after the refusal, requests of the
+    account leave these fields out.
     """
 
     def __init__(self) -> None:
         self._words: dict[tuple[str, str], dict[str, tuple[str, float]]] = {}
 
     def add(self, account: str, repository: str, words: Mapping[str, str]) -> None:
-        """Records that GitHub refused fields to the account. `words` holds GitHub's message by field; under `TEAMS`
-        for the fields of teams. An empty `repository` means every repository.
+        """Records that GitHub refused fields to the account. `words` maps each field to GitHub's message; the key
+        `TEAMS` stands for all fields of teams. An empty `repository` means every repository.
         """
         until = monotonic() + REMEMBERED
         known = self._words.setdefault((account, repository), {})

@@ -20,7 +20,7 @@ CONNECTIONS = 6
 
 
 def add(node: Node, page: Page) -> int:
-    """Adds the pull request and its requested reviewers to the page; returns its GitHub id."""
+    """Adds the pull request and its requested reviewers to the page, and returns the pull request's GitHub id."""
     github_id = database_id(node)
     author = node["author"]
     page.pull_requests.append(

@@ -20,21 +20,20 @@ GHOST = Contributor(
 
 @cache
 def event_type(typename: str) -> str:
-    """Returns REST's name for the type of a timeline item: labeled for `LabeledEvent`, review_requested for
-    `ReviewRequestedEvent`.
+    """Returns REST's name for the type of a timeline item, such as `labeled` for `LabeledEvent`, or `review_requested`
+    for `ReviewRequestedEvent`.
     """
     return _NAMED_OTHERWISE.get(typename) or re.sub(r"(?<=[a-z])(?=[A-Z])", "_", typename.removesuffix("Event")).lower()
 
 
 def event_of(item_type: str) -> str:
-    """Returns REST's name for a value of `itemTypes`: labeled for LABELED_EVENT."""
+    """Returns REST's name for a value of `itemTypes`, such as `labeled` for `LABELED_EVENT`."""
     return event_type("".join(word.capitalize() for word in item_type.split("_")))
 
 
 def add_items(nodes: list[Node], thread: int, kind: ThreadKind, page: Page) -> list[str]:
-    """Adds the rows of a timeline's items to the page. Returns a key for each item, as `rows.Whole` lists the children
-    of a thread: `c:` and the id of a comment, `r:` of a review, `e:` of another event. A pending review has a key and
-    no row.
+    """Adds the rows of a timeline's items to the page, and returns the `seen` key of each item (`rows.Whole`). A
+    pending review has a key but no row. `thread` is the thread's GitHub id.
     """
     seen = []
     pull_request, issue = (thread, None) if kind == "pull_request" else (None, thread)
@@ -82,8 +81,8 @@ def add_items(nodes: list[Node], thread: int, kind: ThreadKind, page: Page) -> l
 
 
 def add_review(node: Node, pull_request: int, page: Page) -> str:
-    """Adds the review's row to the page, unless the review is pending (a draft of its author); returns its
-    `seen` key.
+    """Adds the review's row to the page, and returns the review's `seen` key. A pending review, which is a draft of its
+    author, makes no row.
     """
     github_id = database_id(node)
     if node["state"] != "PENDING" and node["submittedAt"] is not None:
@@ -109,7 +108,7 @@ def add_review(node: Node, pull_request: int, page: Page) -> str:
 
 
 def add_review_comments(nodes: list[Node], review: int, pull_request: int, page: Page) -> list[str]:
-    """Adds a review's comments to the page; returns their `seen` keys."""
+    """Adds a review's comments to the page, and returns the comments' `seen` keys."""
     seen = []
     for node in nodes:
         github_id = database_id(node)
@@ -139,8 +138,8 @@ def add_review_comments(nodes: list[Node], review: int, pull_request: int, page:
 
 
 def add_listed_review_comment(comment: Node, page: Page) -> str:
-    """Adds a review comment from REST's list to the page. Its row holds the pull request's number in place of the id.
-    Returns its `seen` key.
+    """Adds a review comment from REST's list to the page, and returns the comment's `seen` key. The comment's row holds
+    the number of the pull request in place of its id, because REST's list does not show the id.
     """
     page.comments.append(
         Comment(
@@ -171,8 +170,8 @@ def _snake(name: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Returns the value of an event's field as the event's row stores it: keys in snake case, accounts as logins, teams
-    as `team:slug`.
+    """Returns the value of an event's field in the form that the event's row stores: keys in snake case, accounts as
+    logins, teams as `team:slug`.
     """
     if not isinstance(value, dict):
         return value
