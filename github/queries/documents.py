@@ -1,5 +1,5 @@
-"""Loads the GraphQL documents in `queries/*.graphql`, each operation with the fragments that it uses, and makes gql's
-requests of them.
+"""Loads the GraphQL documents in `queries/*.graphql`, and makes gql's requests of them. Each operation comes with the
+fragments that it uses.
 """
 
 import re
@@ -68,7 +68,7 @@ def _with_fragments(operation: OperationDefinitionNode) -> DocumentNode:
 
 @cache
 def document(name: str) -> DocumentNode:
-    """Returns the operation `name` with its fragments. Raises KeyError for a name that no file defines."""
+    """Returns the operation `name` with its fragments. Raises KeyError if no file defines the operation."""
     return _with_fragments(_definitions()[0][name])
 
 
@@ -84,12 +84,12 @@ OWN_VARIABLES = {
 
 @cache
 def aliased(name: str, count: int) -> DocumentNode:
-    """Returns the operation `name` with its field `node`, or `repository`, repeated `count` times under the aliases
-    `n0`, `n1`, ...
+    """Returns the operation `name` with one field repeated `count` times, under the aliases `n0`, `n1`, ... The
+    repeated field is `node` or `repository`.
 
-    Each copy has variables of its own for the names in `OWN_VARIABLES`: `id0`, `after0`, `id1`, ... The other
-    variables are shared. So one request fetches pages of many parents, each from its own cursor, or counts the lists
-    of many repositories.
+    Each copy has its own variables for the names in `OWN_VARIABLES`, such as `id0`, `after0` and `id1`. The copies
+    share the other variables. So one request can fetch pages of many parents, each from its own cursor, or count the
+    lists of many repositories.
     """
     template = _definitions()[0][name]
     names = {each.name.value for each in template.selection_set.selections if isinstance(each, FieldNode)}
@@ -145,8 +145,8 @@ def aliased(name: str, count: int) -> DocumentNode:
 
 @cache
 def item_types(fragment: str) -> tuple[str, ...]:
-    """Returns the values of `itemTypes` for the types that `fragment` selects, such as LABELED_EVENT for
-    LabeledEvent.
+    """Returns the values of `itemTypes` for the types that `fragment` selects, such as `LABELED_EVENT` for
+    `LabeledEvent`.
     """
     fragments = _definitions()[1]
     names = []
@@ -164,16 +164,16 @@ def item_types(fragment: str) -> tuple[str, ...]:
 
 @cache
 def request_document(name: str, aliases: int = 0, left_out: frozenset[str] = frozenset()) -> DocumentNode:
-    """Returns the document of an operation without the fields `left_out`, for which a permission is missing. If
-    `aliases` is given, the operation's field is repeated as in `aliased`.
+    """Returns the document of an operation without the fields `left_out`, for which the account lacks a permission. If
+    `aliases` is not 0, the operation's field is repeated as in `aliased`.
     """
     return without(aliased(name, aliases) if aliases else document(name), left_out)
 
 
 @cache
 def text(name: str, aliases: int = 0, left_out: frozenset[str] = frozenset()) -> str:
-    """Returns the text of the document that `request_document` returns. It is cached, because printing a document costs
-    more CPU than reading a page.
+    """Returns the text of the document that `request_document` returns. The text is cached, because printing a document
+    costs more CPU than reading a page.
     """
     return print_ast(request_document(name, aliases, left_out))
 
@@ -186,15 +186,15 @@ class Printed(NamedTuple):
 
 
 class Request(GraphQLRequest):
-    """An operation with its variables, as gql sends it. gql would print the document for each request; here it is
-    printed once for all requests of the operation (decision 27).
+    """An operation with its variables, as gql sends it. The document is printed once for all requests of the operation,
+    because gql would print it for each request (decision 27).
     """
 
     def __init__(
         self, operation: str, variables: Mapping[str, Any], aliases: int = 0, printed: Printed | None = None
     ) -> None:
-        """Makes the request. `aliases` is how often the document repeats the operation's repeated field; 0 for an
-        operation without one. `printed` is sent in place of the operation's own document, if it is given.
+        """Makes the request. `aliases` is how often the document repeats the operation's field, or 0 for an operation
+        without repetition. If `printed` is given, it is sent in place of the operation's own document.
         """
         self.operation = operation
         self.aliases = aliases
@@ -204,7 +204,7 @@ class Request(GraphQLRequest):
         super().__init__(document, variable_values=self.variables, operation_name=operation)
 
     def without(self, left_out: frozenset[str]) -> "Request":
-        """Returns the same request, without the fields `left_out`, for which a permission is missing."""
+        """Returns the same request without the fields `left_out`, for which the account lacks a permission."""
         return self.sent_as(
             Printed(
                 request_document(self.operation, self.aliases, left_out), text(self.operation, self.aliases, left_out)

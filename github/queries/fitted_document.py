@@ -1,4 +1,4 @@
-"""Removes from documents what a server's schema lacks (fields, arguments, types, enum values), and adds the removed
+"""Removes from documents the fields, arguments, types and enum values that a server's schema lacks. Adds the removed
 fields to the answers, as None or as empty connections.
 """
 
@@ -32,12 +32,14 @@ older field the newer name, which the mappers read.
 
 
 def fit(document: DocumentNode, schema: ServerSchema) -> DocumentNode:
-    """Returns the document without what `schema` lacks, and without fragments and variables that are then unused."""
+    """Returns the document without the names that `schema` lacks. Fragments and variables that become unused are
+    removed, too.
+    """
     return _Fitting(document, schema).document()
 
 
 def fit_variables(document: DocumentNode, variables: Mapping[str, Any], schema: ServerSchema) -> dict[str, Any]:
-    """Returns the variables. Lists of timeline item types lose the types that `schema` lacks."""
+    """Returns the variables without the timeline item types that `schema` lacks."""
     fitted = dict(variables)
     for operation in _operations(document):
         for definition in operation.variable_definitions or ():
@@ -48,8 +50,8 @@ def fit_variables(document: DocumentNode, variables: Mapping[str, Any], schema: 
 
 
 def fill(data: Any, document: DocumentNode, variables: Mapping[str, Any]) -> None:
-    """Adds each field of `document` that the answer `data` lacks, as None or as an empty connection. So mappers find
-    every field that they read.
+    """Adds to the answer `data` each field of `document` that the answer lacks, as None or as an empty connection. So
+    mappers find every field that they read.
 
     A field that `@include` excludes for these variables is not added.
     """
@@ -64,8 +66,8 @@ def fill(data: Any, document: DocumentNode, variables: Mapping[str, Any]) -> Non
 
 
 def _empty(field: FieldNode) -> Any:
-    """Returns the value for a field that was left out: a connection without items if the query requests only
-    `totalCount` and `nodes` of the field, else None.
+    """Returns the value for a field that was left out of a request. If the query requests only `totalCount` and `nodes`
+    of the field, the value is a connection without items. Otherwise it is None.
     """
     # A query that does not ask for `pageInfo` takes the first page for the whole list.
     inner = field.selection_set.selections if field.selection_set is not None else ()
@@ -112,7 +114,9 @@ class _Filling:
 
 
 class _Fitting:
-    """Removes from one document what one server's schema lacks, or puts an older field in its place."""
+    """Removes from one document the names that one server's schema lacks. If the schema has an older field with the
+    same meaning, the older field is requested instead.
+    """
 
     def __init__(self, document: DocumentNode, schema: ServerSchema) -> None:
         self._document = document
@@ -137,7 +141,9 @@ class _Fitting:
         return [each for each in self._fitted.values() if each is not None]
 
     def _selections(self, selections: SelectionSetNode, on: str) -> SelectionSetNode | None:
-        """Returns the selections of the type `on` without what the server's schema lacks; None if none is left."""
+        """Returns the selections of the type `on` without the names that the server's schema lacks. Returns None if no
+        selection remains.
+        """
         kept = [fitted for each in selections.selections if (fitted := self._selection(each, on)) is not None]
         return SelectionSetNode(selections=tuple(kept)) if kept else None
 
@@ -204,7 +210,9 @@ def _operation(
 
 
 def _used_variables(definitions: list[Any]) -> set[str]:
-    """Returns the names of the variables that `definitions` use. GraphQL lets a document declare no others."""
+    """Returns the names of the variables that `definitions` use. A document may declare only these, because GraphQL
+    refuses unused variables.
+    """
     used: set[str] = set()
 
     class Collect(Visitor):

@@ -1,9 +1,9 @@
-"""Records what a server's schema has, so that documents can leave out what it lacks.
+"""Records which names a server's schema has, so that documents can leave out the names that it lacks.
 
-github.com gains fields, and a GitHub Enterprise Server of two years ago lacks some that every page requests. A
-server refuses a whole document if it names an unknown field, type or value. Then its schema is requested once, and
-documents leave out what it lacks (`fitted_document`). Sources: GraphQL, "Introspection"; graphql-ruby's error codes
-(`undefinedField`, ...), which are in GitHub's answers.
+github.com gains fields, and a GitHub Enterprise Server of two years ago lacks some fields that every page requests. A
+server refuses a whole document if the document names an unknown field, type or value. After the first such refusal, the
+server's schema is requested once, and documents leave out the unknown names (`fitted_document`). Sources: GraphQL,
+"Introspection"; graphql-ruby's error codes (`undefinedField`, ...), which are in GitHub's answers.
 """
 
 import re
@@ -58,11 +58,11 @@ class _Type:
 
 @dataclass(slots=True)
 class ServerSchema:
-    """The types of a server's schema. `left_out` collects the names that documents use and the schema lacks, such as
-    `PullRequest.isDraft` or `Team`.
+    """The types of a server's schema. `left_out` collects the names that documents use although the schema lacks them,
+    such as `PullRequest.isDraft` or `Team`.
 
-    Without `types` (the server hides its schema), missing names are learned from the server's errors and collected
-    in `unknown`.
+    If the server hides its schema, `types` is empty. In that case, missing names are learned from the server's errors
+    and collected in `unknown`.
     """
 
     types: Mapping[str, _Type] = field(default_factory=dict)
@@ -72,8 +72,8 @@ class ServerSchema:
 
     @classmethod
     def of(cls, introspection: Mapping[str, Any]) -> "ServerSchema":
-        """Returns the schema in the `data` of an answer to `INTROSPECTION`. Raises KeyError or TypeError for
-        anything else.
+        """Returns the schema that `introspection` describes, the `data` of an answer to `INTROSPECTION`. Raises
+        KeyError or TypeError for anything else.
         """
         types = {}
         for each in introspection["__schema"]["types"]:
@@ -86,7 +86,9 @@ class ServerSchema:
         return cls(types, introspection["__schema"]["queryType"]["name"])
 
     def learn(self, errors: Iterable[Mapping[str, Any]]) -> bool:
-        """Learns what the schema lacks from the `errors` of a refusal. Returns whether anything in them was new."""
+        """Learns from the `errors` of a refusal which names the schema lacks. Returns whether a name was new. If the
+        errors show no new name, the names in `NEWER` count as missing from then on.
+        """
         before = len(self.unknown)
         for error in errors:
             message, extensions = str(error.get("message") or ""), error.get("extensions") or {}
@@ -139,7 +141,9 @@ class ServerSchema:
         return self._noted(f"{of}.{value}", lacks=lacks or value in self.unknown)
 
     def type_of(self, on: str, name: str) -> str:
-        """Returns the name of the type of the field `name` of the type `on`, without `[]` and `!`; empty if unknown."""
+        """Returns the name of the type that the field `name` of the type `on` has, without `[]` and `!`. Returns an
+        empty text if the field is unknown.
+        """
         known = self.types.get(on)
         return known.fields.get(name, "") if known else ""
 
@@ -150,8 +154,9 @@ class ServerSchema:
 
 
 def _is_named(unknown: str, on: str, name: str) -> bool:
-    """Returns whether `unknown`, a name from a server's error, may be the field `name` of the type `on`. `unknown` is
-    `Type.field`, or only `field`; `on` may be empty. The types are compared only if both are given.
+    """Returns whether `unknown`, a name from a server's error, may mean the field `name` of the type `on`. `unknown` is
+    `Type.field`, or only the field's name. `on` is empty if the type is unknown. The types are compared only if both
+    are known.
     """
     of, _, called = unknown.rpartition(".")
     return called == name and (not of or not on or of == on)

@@ -1,1 +1,1 @@
-"""Reads many repositories in one request: counts of their lists, and small repositories with everything in them."""
+"""Reads many repositories in one request: the counts of their lists, or small repositories with all their content."""

@@ -1,4 +1,6 @@
-"""Surveys repositories: one request counts the lists of many of them, and returns the latest changes in each list."""
+"""Surveys repositories: one request counts the lists of many repositories, and returns the latest changes of their
+threads.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -53,8 +55,8 @@ class Survey:
 
     @classmethod
     def of_json(cls, content: Mapping[str, Any]) -> "Survey":
-        """Returns the survey in `content`, which `as_json` wrote. Raises pydantic's ValidationError if another
-        release wrote it in another form.
+        """Returns the survey in `content`, which `as_json` wrote. Raises pydantic's ValidationError if another release
+        wrote `content` in another form.
         """
         return _ADAPTER.validate_python(dict(content))
 
@@ -63,10 +65,11 @@ _ADAPTER = TypeAdapter(Survey)
 
 
 def batches(discussions: Sequence[int]) -> list[range]:
-    """Divides repositories among requests, each of which costs one point; returns ranges of their indexes.
+    """Divides repositories among requests of one point each. Returns for each request the indexes of its repositories.
 
-    `discussions` holds how many discussions of each repository are stored. The survey lists a few more than these (at
-    most 100) to count their comments; the more it lists, the fewer repositories fit into a request.
+    `discussions` holds how many discussions of each repository are stored. The survey lists a few more discussions than
+    are stored (at most 100), to count their comments. The more discussions it lists, the fewer repositories fit into a
+    request.
     """
     found, begin, price = [], 0, 0
     for place, stored in enumerate(discussions):
@@ -82,11 +85,11 @@ def batches(discussions: Sequence[int]) -> list[range]:
 async def read_surveys(
     github: GitHub, repositories: Sequence[RepositoryRef], discussions: Sequence[int]
 ) -> dict[str, Survey]:
-    """Surveys repositories by one request; returns the surveys by repository id. A repository has no survey if GitHub
-    does not show it under its name.
+    """Surveys repositories in one request, and returns the surveys by repository id. A repository has no survey if
+    GitHub does not show it under its name.
 
-    `discussions` holds how many discussions are stored of each repository, in the order of `repositories`. Raises the
-    classes of the taxonomy; `TooLarge` if a request for fewer repositories may succeed.
+    `discussions` holds how many discussions of each repository are stored, in the order of `repositories`. Raises every
+    class of the taxonomy. Raises `TooLarge` if a request for fewer repositories may succeed.
     """
     variables: dict[str, Any] = {}
     for index, (repository, stored) in enumerate(zip(repositories, discussions, strict=True)):

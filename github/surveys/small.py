@@ -1,7 +1,7 @@
-"""Reads small repositories whole, several in one request. A survey has counted how many threads each has.
+"""Reads small repositories whole, several in one request. An earlier survey has counted the threads of each repository.
 
 The answer is divided into the answers that the sweeps' own requests would get (`Prefetched`). So a sweep handles and
-commits its first page in the same way, whether it was prefetched or not.
+commits a prefetched page in the same way as any other page.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -35,8 +35,8 @@ gives up after ten. One point pays for two repositories only, since each commit 
 
 @dataclass(frozen=True)
 class Small:
-    """A small repository. `firsts` is how many threads to request, by type; a type without an entry is not
-    requested.
+    """A small repository. `firsts` maps each type of threads to the number of threads to request. A type without an
+    entry is not requested.
     """
 
     repository: RepositoryRef
@@ -47,8 +47,8 @@ class Small:
 
     @property
     def requests(self) -> int:
-        """The repository's share in the price of the query: GitHub prices a query by how many requests would be needed
-        to fill its connections (`budget.prices`).
+        """The number of requests that would fill the repository's connections. GitHub computes the price of the query
+        from such numbers (`budget.prices`).
         """
         threads = sum(page_requests(THREAD_TYPES[data_type], first) for data_type, first in self.firsts.items())
         return threads + self.stars + self.forks + (2 + COMMITS if self.commits else 0)
@@ -71,10 +71,10 @@ def is_long(survey: Survey, wanted: Collection[str]) -> bool:
 
 
 def of_survey(repository: RepositoryRef, survey: Survey, wanted: Collection[str]) -> Small | None:
-    """Returns what to request of a small repository; None if the repository is not small, or if nothing is left to
-    read.
+    """Returns the lists to request of a small repository. Returns None if the repository is not small, or if there is
+    nothing to request.
 
-    `wanted` are the types whose history the job reads; of all others it reads only changes.
+    `wanted` are the types whose history the job reads. The job reads only the changes of all other types.
     """
     if is_long(survey, wanted):
         return None
@@ -95,7 +95,7 @@ def of_survey(repository: RepositoryRef, survey: Survey, wanted: Collection[str]
 
 
 def batches(every: Sequence[Small]) -> list[list[Small]]:
-    """Returns the repositories of each request: as many as two points pay for."""
+    """Divides repositories among requests of at most two points each. Returns the repositories of each request."""
     found: list[list[Small]] = []
     price = 0
     for each in every:
@@ -109,10 +109,10 @@ def batches(every: Sequence[Small]) -> list[list[Small]]:
 
 @mapped
 async def read_small(github: GitHub, every: Sequence[Small], since: datetime) -> dict[str, Prefetched]:
-    """Reads small repositories by one request; returns the prefetched answers by repository id. A repository has none
-    if anything of it was refused, gone or left out.
+    """Reads small repositories in one request, and returns the prefetched answers by repository id. A repository has no
+    answers if anything of the repository was refused, gone or left out.
 
-    `since` is the job's cutoff: the answer counts the commits since then. Raises the classes of the taxonomy;
+    `since` is the job's cutoff: the answer counts the commits since then. Raises every class of the taxonomy. Raises
     `TooLarge` if a request for fewer repositories may succeed.
     """
     variables: dict[str, Any] = {
@@ -172,8 +172,10 @@ def reviews_of(prefetched: Prefetched) -> list[str]:
 
 @mapped
 async def read_reviews(github: GitHub, repository: RepositoryRef, ids: Sequence[str]) -> dict[str, PrefetchedAnswer]:
-    """Reads reviews with their comments by one request; returns them by node id, without those that GitHub refuses or
-    fails to show. The reviews may belong to several repositories; `repository` is any of these, and decides whose
+    """Reads reviews with their comments in one request, and returns them by node id. Reviews that GitHub refuses or
+    fails to show are left out.
+
+    The reviews may belong to several repositories. `repository` is any of these repositories, and decides which
     credentials are used.
     """
     answer = await github.on_behalf_of(repository.full_name).graphql(
