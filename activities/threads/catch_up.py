@@ -1,5 +1,5 @@
-"""The catch-up: lists what changed while the history was read. Each round goes from the top of the list down to the
-floor.
+"""The catch-up lists the threads that changed while the history was read. Each round of the catch-up goes from the top
+of the list down to the floor.
 """
 
 from activities.progress import Standstill
@@ -29,14 +29,14 @@ class CatchUp:
         self._came_along: Listing | None = None
 
     def begin_with(self, listing: Listing | None) -> None:
-        """Keeps `listing`, which came with another answer, as the first listing of the catch-up. None: the catch-up
-        requests its first listing itself.
+        """Keeps `listing` as the first listing of the catch-up. `listing` came with another answer. If `listing` is
+        None, the catch-up requests its first listing itself.
         """
         self._came_along = listing
 
     async def turn(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """Reads the next page of the listing. A round ends at the first page below the floor, or at the end of the
-        list.
+        """Returns the turn of the next page of the listing. A round ends at the first page below the floor, or at the
+        end of the list.
         """
         listing, points, position = await self._next(position)
         floor, cutoff_at = position.floor, self._sweep.cutoff_at
@@ -90,7 +90,9 @@ class CatchUp:
         return position.next_round(began=began)
 
     async def _next(self, position: ThreadPosition) -> tuple[Listing, int, ThreadPosition]:
-        """Returns the next listing, its price in points, and the position after it."""
+        """Returns the next listing, its price in points, and the position to which it belongs. If GitHub refuses the
+        cursor, this is the first listing of the same round.
+        """
         came_along, self._came_along = self._came_along, None
         if came_along is not None and position.cursor is None and position.round_began is None:
             return came_along, 0, position

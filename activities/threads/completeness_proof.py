@@ -1,4 +1,4 @@
-"""Proves that a type is complete, and records its coverage, so that no later job pays for it again."""
+"""Proves that a type is complete, and records its coverage, so that no later job pays for the same data again."""
 
 from datetime import timedelta
 from typing import Any
@@ -24,7 +24,7 @@ FEW_THREADS = 500
 
 
 class CompletenessProof:
-    """Compares what is stored with GitHub's counts. If they differ, all threads are listed once (the relist)."""
+    """Compares the stored threads with GitHub's counts. If they differ, all threads are listed once (the relist)."""
 
     def __init__(
         self, database: Database, sweep: Sweep, kind: ThreadType, thread_list: ThreadList, sizes: PageSizes
@@ -36,12 +36,12 @@ class CompletenessProof:
         self._sizes = sizes
 
     async def verify(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """Returns the turn that begins the relist, if there has to be one; else the type's last turn: completed, with
-        its proof and coverage, or failed, with what is missing.
+        """Returns the turn that begins the relist, if a relist is needed. Otherwise returns the type's last turn. This
+        turn is completed, with proof and coverage, or failed, with a message about the missing threads.
 
-        The relist is needed once if the history was read to its end, and the counts differ or GitHub did not show every
-        thread. If the history ends at a cutoff, the unbroken chain of pages down to it is the proof, because GitHub's
-        count has no cutoff.
+        A relist is needed if the counts differ or GitHub did not show every thread, but only once, and only if the
+        history was read to its end. If the history ends at a cutoff, the proof is the unbroken chain of pages down to
+        the cutoff, because GitHub does not count the threads above a cutoff.
         """
         async with self._database.transaction() as connection:
             stored = await threads.count(connection, self._sweep.data_type, self._sweep.repository.repository_id)
@@ -70,7 +70,8 @@ class CompletenessProof:
         return turn
 
     def _note_withheld(self, turn: Turn[ThreadPosition]) -> None:
-        """Adds a note on how many threads GitHub counts and does not show. Nobody knows which threads these are.
+        """Adds a note with the number of threads that GitHub counts but does not show. GitHub does not tell which
+        threads these are.
 
         An earlier note is deleted only if the relist showed as many threads as GitHub counts.
         """
@@ -113,10 +114,10 @@ class CompletenessProof:
         return Coverage(low, as_of, position.for_later_sweeps(below=position.below))
 
     async def of_leg(self, position: ThreadPosition) -> Coverage | None:
-        """Returns the coverage that a leg has earned, so that another job need not fetch the same again; None if
+        """Returns the coverage of a leg, so that another job need not fetch the same data again. Returns None if
         threads failed, or if nothing was read.
 
-        The coverage is as of the leg's floor: the next sweep lists changes down to there.
+        The coverage is as of the leg's floor, because the next sweep lists changes down to the floor.
         """
         async with self._database.transaction() as connection:
             failures = await parts.failures(connection, self._sweep)
@@ -131,10 +132,11 @@ class CompletenessProof:
         )
 
     async def relist(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """Lists the next page of all threads, in order of creation, which no update changes. Each thread that is not
-        stored, or only in an older version, becomes a part.
+        """Returns the turn that lists the next page of all threads, in order of creation. No update changes this order.
+        Each thread that is not stored, or is stored in an older version, becomes a part.
 
-        A stored thread that is not listed is requested by its id; only that answer proves that the thread is gone.
+        A stored thread that is not listed becomes a part, too, and is then requested by its id. Only the answer to that
+        request proves that the thread is gone.
         """
         try:
             listing = await self._list.page(position.cursor, by_birth=True)
@@ -179,11 +181,11 @@ class CompletenessProof:
 
 
 def _agree(position: ThreadPosition, stored: int, noted: NotedThreads) -> bool:
-    """Returns whether the stored threads agree with GitHub's count, minus the noted threads.
+    """Returns whether the stored threads agree with GitHub's count minus the noted threads.
 
-    Equal numbers are not enough, because the row of a deleted thread can make up for a missing one: the number of
-    threads that the sweep saw has to reach the count, too. If more threads are stored than GitHub counts, some were
-    deleted, and the relist shows which.
+    Equal numbers are not enough, because the row of a deleted thread can make up for a missing thread. So the number of
+    threads that the sweep saw has to reach the count, too. If more threads are stored than GitHub counts, some threads
+    were deleted, and the relist finds them.
     """
     total = (position.total or 0) - noted.unlisted
     return min(stored + noted.missing, position.seen) >= total and stored - noted.stored <= total

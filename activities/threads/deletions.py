@@ -1,4 +1,5 @@
-"""Confirms deletions: asks GitHub, by id, for stored children that a reading did not show.
+"""Confirms deletions: asks GitHub, by id, whether absent children still exist. A child is absent if it is stored, and a
+whole reading did not show it.
 
 docs/decisions/0013-deletions.md has the rules.
 """
@@ -23,8 +24,8 @@ log = structlog.get_logger(__name__)
 
 
 class Deletions:
-    """Confirms deletions before the sweep's last turn, if children are absent. Each account requests each absent child
-    once.
+    """Confirms the deletion of absent children, before the sweep's last turn. Each account asks GitHub once for each
+    absent child.
     """
 
     def __init__(
@@ -37,11 +38,11 @@ class Deletions:
         self._apart = apart
 
     async def turn(self, position: ThreadPosition) -> Turn[ThreadPosition] | None:
-        """Returns the next turn about absent children; None if this job has nothing left to ask.
+        """Returns the next turn about absent children. Returns None if this job has nothing left to ask.
 
-        Each account that read the type asks GitHub for the children by their node ids. A child without a node id is
-        looked for by reading its thread again; if only one account reads the type, two whole readings without the child
-        confirm its deletion.
+        Each account that read the type asks GitHub for the children by their node ids. For a child without a node id,
+        the thread is read again. If only one account reads the type, two whole readings without that child confirm its
+        deletion.
         """
         assert position.as_of is not None, "what is verified is as of a moment"
         async with self._database.transaction() as connection:
@@ -74,10 +75,11 @@ class Deletions:
         return None
 
     async def _ask(self, position: ThreadPosition, account: str, many_since: datetime) -> Turn[ThreadPosition] | None:
-        """Returns the turn with GitHub's answer about the absent children for which `account` has not asked in this
-        job; None if there are none. Children that GitHub still has are read again with their threads.
+        """Returns the turn with GitHub's answer about absent children, for which `account` asks at most once in this
+        job. Returns None if `account` has no child left to ask for. Children that GitHub still has are read again with
+        their threads.
 
-        If many children went missing at once, only those that went missing before `many_since` are asked for.
+        If many children went missing at once, `account` asks only for children that went missing before `many_since`.
         """
         async with self._database.transaction() as connection:
             asked = await absences.to_ask(connection, self._sweep, account, many_since, limit=MOST)

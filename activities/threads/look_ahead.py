@@ -17,7 +17,7 @@ class Request(Generic[AnswerT]):
 
 
 class LookAhead:
-    """Sends requests and counts them. At most one of them is sent ahead of its turn."""
+    """Sends requests and counts them. At most one request is sent ahead of its turn."""
 
     def __init__(self) -> None:
         self._under_way: tuple[object, asyncio.Task[Any]] | None = None
@@ -33,12 +33,14 @@ class LookAhead:
         return self._under_way is not None
 
     def send_early(self, request: Request[Any]) -> None:
-        """Sends the next turn's request ahead, unless another one is in flight."""
+        """Sends the next turn's request ahead, unless another request was already sent ahead."""
         if self._under_way is None:
             self._under_way = request.key, asyncio.create_task(request.send())
 
     async def answer(self, request: Request[AnswerT]) -> AnswerT:
-        """Returns the answer to a request. Sends the request, unless it was sent ahead."""
+        """Returns the answer to a request. Sends the request unless it was sent ahead. Cancels any other request that
+        was sent ahead.
+        """
         self.sent += 1
         if self._under_way is not None and self._under_way[0] != request.key:
             # Nobody will ask for what is under way: kept, it would hold the slice open for ever.

@@ -1,6 +1,7 @@
-"""Decides which notes a turn writes, and which notes of earlier sweeps it deletes.
+"""Decides which notes a turn writes, and which notes of earlier sweeps a turn deletes.
 
-A note is written in the transaction of the page that shows the gap. It is deleted once nothing is missing any more.
+A note is written in the transaction of the page that shows the gap. The note is deleted once nothing is missing any
+more.
 """
 
 from activities.threads.position import ThreadPosition
@@ -17,8 +18,8 @@ OF_A_THREAD = ("thread", "timeline", "comments", "reviews", *LISTS)
 
 
 def note(turn: Turn[ThreadPosition], kind: ThreadType, read: Threads) -> None:
-    """Adds to the turn the notes on what GitHub does not show in the answer `read`. Also adds which notes of earlier
-    sweeps to delete: those on something that is whole in the answer, or gone.
+    """Adds to the turn a note for everything that GitHub does not show in the answer `read`. Also marks notes of
+    earlier sweeps to be deleted, if the thing that they are about is whole in the answer, or gone.
     """
     turn.noted += read.hidden
     missing = {(each.what, each.node_id) for each in turn.noted}
@@ -39,7 +40,7 @@ def _is_shown(kind: ThreadType, what: str) -> bool:
 
 
 def unavailable(part: Part, words: str) -> Note:
-    """Returns the note on a part that failed at every size and by every API. `words` is the reason that people see."""
+    """Returns the note on a part that failed at every size and by every API. `words` is the reason for people."""
     left = (part.expected or 0) - len(set(part.seen)) + hidden_in(part)
     what = "thread" if part.kind in ("thread", "head") else part.kind
     return Note("unavailable", what, part.number, part.node_id, 1 if what == "thread" else max(1, left), words)

@@ -1,6 +1,4 @@
-"""Chooses how much one request asks for. The size is halved when GitHub cannot answer, and doubled while GitHub answers
-quickly.
-"""
+"""Chooses the size of requests. Halves a size when GitHub cannot answer, and doubles it when GitHub answers quickly."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -26,8 +24,8 @@ PARENTS_CHILDREN = 1_000
 class PageSizes:
     """The sizes of requests, one for each kind of request.
 
-    Learned sizes are committed with the position (`learned`). A kind that has no learned size starts at its largest
-    size.
+    A kind of request starts at its largest size. Smaller sizes are learned from GitHub's answers, and committed with
+    the position (`learned`).
     """
 
     def __init__(self, prices: Prices, kind: ThreadType) -> None:
@@ -52,7 +50,7 @@ class PageSizes:
 
     @property
     def learned(self) -> dict[str, int]:
-        """The sizes that differ from the largest, by kind."""
+        """The learned sizes, by kind of request. All other kinds have their largest size."""
         return dict(self._learned)
 
     @property
@@ -65,23 +63,23 @@ class PageSizes:
         self._learned = dict(learned)
 
     def size(self, kind: RequestKind) -> int:
-        """Returns the largest size that a request of this kind may have."""
+        """Returns the size that a request of this kind may have at present."""
         return min(self._learned.get(kind, self._largest[kind]), self._largest[kind])
 
     def ask(self, kind: RequestKind) -> int:
-        """Returns the size of a request of this kind, and makes it the latest request, which `halve` and `answered` are
-        about.
+        """Returns the size for a request of this kind. This request becomes the latest request, which `halve` and
+        `answered` adapt.
         """
         self._kind, self._size = kind, self.size(kind)
         return self._size
 
     def asks_for(self, size: int) -> None:
-        """Records that the latest request asks for `size` items, which is less than its kind allows."""
+        """Records that the latest request asks for only `size` items, although its kind allows more."""
         self._size = size
 
     def halve(self, why: str) -> bool:
-        """Halves the size after a request that was too large. Returns False if the request asked for one item, which
-        cannot be halved.
+        """Halves the size of the latest request's kind, because the request was too large. `why` is the reason for the
+        log. Returns False if the request asked for only one item.
         """
         if self._size <= 1:
             return False
@@ -90,7 +88,9 @@ class PageSizes:
         return True
 
     def answered(self, seconds: float) -> None:
-        """Adapts the size to the duration of an answer: halves it after a slow answer, doubles it after a fast one."""
+        """Adapts the size to the duration of an answer, `seconds`. A slow answer halves the size, and a fast answer
+        doubles it.
+        """
         kind = self._kind
         if seconds >= SLOW_SECONDS and self._size > 1:
             self._learned[kind] = self._size // 2

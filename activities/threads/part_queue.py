@@ -1,4 +1,6 @@
-"""Chooses which parts are fetched next, how many of them fit into one request, and which were tried too often."""
+"""Chooses which parts are fetched next, and how many parts fit into one request. Gives up parts that were tried too
+often.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -36,8 +38,8 @@ NESTED_CHILDREN = 600
 
 
 class Due(NamedTuple):
-    """A group of parts that are to be fetched now, all of one `kind`. If `going_on`, each has a cursor, because its
-    connection is partly read; else none has one.
+    """A group of parts that are to be fetched now, all of one `kind`. If `going_on`, each part has a cursor, because
+    its connection is partly read. Otherwise no part has a cursor.
     """
 
     kind: PartKind
@@ -51,7 +53,7 @@ class Due(NamedTuple):
 
 @dataclass(slots=True)
 class Batch:
-    """The parts that one request fetches, and how many `children` of each."""
+    """The parts that one request fetches. `children` is the number of children to request of each part."""
 
     due: Due
     parts: list[Part]
@@ -61,7 +63,7 @@ class Batch:
 
     @property
     def asks_for(self) -> int:
-        """The number of threads, or of children, that the request may return."""
+        """The number of threads or children that the request may return."""
         return len(self.parts) * (1 if self.due.kind in ("thread", "head") else self.children)
 
     @property
@@ -86,7 +88,7 @@ class PartQueue:
         self._waiting = {Due(cast("PartKind", kind), going_on): number for (kind, going_on), number in pending.items()}
 
     def expect(self, put: Collection[Part]) -> None:
-        """Counts these parts as waiting, before they are committed."""
+        """Counts the parts `put` as waiting, before these parts are committed."""
         for part in put:
             due = Due(part.kind, part.cursor is not None)
             self._waiting[due] = self._waiting.get(due, 0) + 1
@@ -95,10 +97,10 @@ class PartQueue:
         return bool(self._waiting.get(due))
 
     def due(self, *, everything: bool, reviews: bool) -> Due | None:
-        """Returns the parts to fetch now; None if too few are waiting to fill a request.
+        """Returns the group of parts to fetch now. Returns None if too few parts are waiting to fill a request.
 
-        `everything`: nothing else is left to do, so that a few parts are enough. `reviews`: comments of reviews may
-        be fetched review by review.
+        `everything` says that nothing else is left to do, so that a few parts are enough. `reviews` says whether the
+        comments of reviews may be fetched review by review.
         """
         for due, number in sorted(self._waiting.items()):
             if due.whole_reviews and not reviews:
@@ -108,8 +110,8 @@ class PartQueue:
         return None
 
     async def take(self, due: Due, size: int) -> Batch:
-        """Returns the next parts that together fit into a request of `size` threads or children, newest threads
-        first.
+        """Returns the next parts of the group `due` that together fit into a request. `size` is the number of threads
+        or children in the request. Newest threads come first.
         """
         nested = due.kind == self._type.part and self._type.nested
         children = min(size, CHILDREN)
@@ -144,10 +146,10 @@ class PartQueue:
 
 
 def fitting(waiting: list[Part], most: int, *, nested: bool) -> list[Part]:
-    """Returns the first parts of `waiting` that together have at most `most` children left to read, but at least one
-    part. A part of unknown size counts as a full page, `CHILDREN`.
+    """Returns the first parts of `waiting` that together have at most `most` children left to read. Returns at least
+    one part unless `waiting` is empty. A part of unknown size counts as a full page, `CHILDREN`.
 
-    `nested`: each child has a connection of its own, so that fewer of the parts may fit (`NESTED_CHILDREN`).
+    `nested` says whether each child has a connection of its own. Fewer parts may then fit (`NESTED_CHILDREN`).
     """
     taken: list[Part] = []
     children = widest = 0
@@ -164,8 +166,8 @@ def fitting(waiting: list[Part], most: int, *, nested: bool) -> list[Part]:
 
 
 def give_up(turn: Turn[Any]) -> None:
-    """Replaces each part of the turn that was begun again too often by a note: its readings never agreed with each
-    other, or with GitHub's count.
+    """Replaces parts of the turn by notes, if the reading of the part began again too often. The readings of such a
+    part never agreed with each other, or with GitHub's count.
     """
     for part in [part for part in turn.put if part.attempts >= MOST_ATTEMPTS]:
         turn.put.remove(part)

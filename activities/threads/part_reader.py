@@ -59,7 +59,7 @@ class PartReader:
         """The batch of the last request, needed if GitHub says that it is too large."""
 
     async def turn(self, position: ThreadPosition, due: Due) -> Turn[ThreadPosition]:
-        """Fetches as many of the parts that are due as fit into one request."""
+        """Returns the turn that fetches as many of the parts `due` as fit into one request."""
         size = self._sizes.ask(due.kind)
         batch = self._batch = self._without_what_has_to_be_sent(await self._queue.take(due, size))
         self._sizes.asks_for(min(size, batch.asks_for))
@@ -90,8 +90,11 @@ class PartReader:
         return turn
 
     def _without_what_has_to_be_sent(self, batch: Batch) -> Batch:
-        """Returns a batch of reviews without those whose comments need a request, if the comments of others are
-        prefetched. If none are, the whole batch needs a request, and is returned unchanged.
+        """Returns only those reviews of a batch whose comments are prefetched, because the comments of the others need
+        a request. If the comments of no review are prefetched, returns the batch unchanged, so that one request fetches
+        them all.
+
+        A batch of other parts is returned unchanged.
         """
         if not batch.due.whole_reviews:
             return batch
@@ -117,11 +120,10 @@ class PartReader:
         return read_review_comments(github, waiting, batch.pull_requests, children)
 
     async def too_large(self, position: ThreadPosition, error: RetryNow) -> Turn[ThreadPosition]:
-        """Returns the turn after a request for one part alone proved too large, while GitHub answers other requests.
+        """Returns the turn after a request for a single part proved too large, while GitHub answers other requests.
 
-        A thread is read without its connections, which become parts. A connection is tried again; after
-        `MOST_ATTEMPTS` a timeline is read by item type, and any other connection is noted. Raises `RetryNow` to try
-        again.
+        A thread is read without its connections, which become parts. A connection is tried again, for which `RetryNow`
+        is raised. After `MOST_ATTEMPTS` attempts, a timeline is read by item type, and any other connection is noted.
         """
         assert self._batch is not None, "a request for parts has a batch"
         part = self._batch.parts[0]

@@ -17,15 +17,17 @@ Phase = Literal["history", "seek", "catch_up", "review_comments", "comments", "v
 
 @dataclass(frozen=True, kw_only=True)
 class ThreadPosition(Position):
-    """The position of a thread sweep. Its phases follow each other in the order of `Phase`.
+    """The position of a thread sweep. `phase` says what the sweep does at present:
 
-    history: whole threads, latest update first, down to the cutoff. seek: after GitHub refused the history's cursor,
-    lists threads down to where the history stood. catch_up: lists threads down to `floor`, to find changes.
-    review_comments: comments of reviews, which the history left as parts. comments: REST's lists of comments, for
-    those that did not change their thread's `updatedAt`. verify: compares counts. relist: if the counts differ,
-    lists every thread.
+    - history: reads whole threads, latest update first, down to the cutoff.
+    - seek: after GitHub refused the history's cursor, lists threads down to the place where the history stood.
+    - catch_up: lists threads down to `floor`, to find changes.
+    - review_comments: reads the comments of reviews. The history left them as parts.
+    - comments: reads REST's lists of comments, for comments that did not change their thread's `updatedAt`.
+    - verify: compares the number of stored threads with GitHub's count.
+    - relist: lists every thread, because the numbers differ.
 
-    `cursor` belongs to the history's connection or to the listing; in the phase comments it is the path of a REST page.
+    `cursor` is of the history's connection or of the listing. In the phase comments it is the path of a REST page.
     """
 
     phase: Phase = "history"
@@ -109,10 +111,10 @@ class ThreadPosition(Position):
     # Beginning, and legs
 
     def resume_from_coverage(self, covered: Coverage, *, stored: int, phase: Literal["history", "catch_up"]) -> Self:
-        """Returns the position that resumes from `covered`, the coverage that an earlier sweep earned.
+        """Returns the position that resumes from `covered`, the coverage of an earlier sweep.
 
-        `phase` is the first one: with catch_up, changes come first, and the history follows if older threads are still
-        to be read. `stored` is the number of stored threads in scope.
+        `phase` is the first phase. With catch_up, changes come first, and the history follows if older threads are
+        still to be read. `stored` is the number of stored threads in scope.
         """
         left = self.read(covered.position)
         comments_as_of = left.comments_as_of or covered.as_of
@@ -161,9 +163,9 @@ class ThreadPosition(Position):
     ) -> Self:
         """Returns the position behind a page of the history. The page showed `seen` threads, `swept` of them in scope.
 
-        `withheld` holds GitHub's words for each thread that it counts and refuses to show. `last` is the updatedAt
-        and the node id of the page's last thread, `ties` are the node ids of the threads that were updated at the
-        same moment.
+        `withheld` has GitHub's words for each thread that GitHub refuses to show. `last` has the updatedAt and the node
+        id of the page's last thread. `ties` are the node ids of all threads of the page with the same updatedAt as the
+        last thread.
         """
         updated_at, node_id = last or (self.updated_at, self.node_id)
         floor = self.floor or asked_at - CLOCK_SLACK
@@ -185,24 +187,25 @@ class ThreadPosition(Position):
         )
 
     def to_catch_up(self, *, below: str | None) -> Self:
-        """Returns the position at the beginning of the catch-up. `below` is the history's cursor at the cutoff; None:
-        the list has ended.
+        """Returns the position at the beginning of the catch-up. `below` is the history's cursor at the cutoff. `below`
+        is None if the list has ended.
         """
         return replace(
             self, phase="catch_up", cursor=None, below=below, reached_end=below is None, list_progress=Progress()
         )
 
     def to_verify(self, *, as_of: datetime, with_comments: bool) -> Self:
-        """Returns the position in the phase verify, without a catch-up: one answer held everything in scope.
-        `with_comments`: its comments count as stored up to `as_of`, too; so for types that have REST's lists of
-        comments.
+        """Returns the position in the phase verify, without a catch-up, because one answer held everything in scope.
+        `with_comments` says whether the type has REST's lists of comments. If so, these lists count as read up to
+        `as_of`.
         """
         comments_as_of = as_of if with_comments else self.comments_as_of
         return replace(self, phase="verify", as_of=as_of, comments_as_of=comments_as_of)
 
     def at_empty_list(self, *, asked_at: datetime, with_comments: bool) -> Self:
         """Returns the position in the phase verify, behind a list that GitHub counted as empty at `asked_at`.
-        `with_comments`: REST's lists of comments count as read up to then, too.
+        `with_comments` says whether the type has REST's lists of comments. If so, these lists count as read up to
+        `asked_at`.
         """
         empty = self.after_page(
             cursor=None, last=None, asked_at=asked_at, total=0, swept=0, seen=0, withheld=[], ties=[]
@@ -237,7 +240,7 @@ class ThreadPosition(Position):
         return replace(self, cursor=None, round_began=None, round_pages=0, round_listed=0, list_progress=Progress())
 
     def after_listing(self, *, total: int, new: int) -> Self:
-        """Returns the position after a listing. GitHub counts `total` threads; `new` of those listed are not stored."""
+        """Returns the position after a listing with `new` unknown threads. GitHub counts `total` threads."""
         return replace(self, total=total, seen=self.seen + new)
 
     def miss(self) -> Self:
@@ -247,7 +250,7 @@ class ThreadPosition(Position):
         return replace(self, missed_from=self.missed_from or self.floor)
 
     def continue_round(self, *, cursor: str | None, began: datetime, listed: int, progress: Progress) -> Self:
-        """Returns the position behind a page of the round. Its `listed` threads count if the list made progress."""
+        """Returns the position behind a page of the round. A page without progress adds no `listed` threads."""
         return replace(
             self,
             cursor=cursor,
@@ -258,17 +261,17 @@ class ThreadPosition(Position):
         )
 
     def next_round(self, *, began: datetime) -> Self:
-        """Returns the position at the next round's beginning. It lists changes since the previous round `began`."""
+        """Returns the position at the next round's beginning. The next round lists changes since `began`."""
         return replace(self.end_round(), floor=began - CLOCK_SLACK, round=self.round + 1)
 
     def to_history_below(self, *, began: datetime) -> Self:
-        """Returns the position in the history where the earlier sweep left it. All changes up to `began` are listed."""
+        """Returns the position where the earlier sweep left the history. All changes up to `began` are listed."""
         return replace(
             self.end_round(), phase="history", cursor=self.below, news_first=False, floor=began - CLOCK_SLACK
         )
 
     def to_review_comments(self, *, as_of: datetime) -> Self:
-        """Returns the position in the phase review_comments: every change up to `as_of` is stored, or is a part."""
+        """Returns the position in the phase review_comments. Every change up to `as_of` is stored or is a part."""
         return replace(self.end_round(), phase="review_comments", as_of=as_of)
 
     # Review comments, and the comments that did not bump their thread
@@ -277,13 +280,11 @@ class ThreadPosition(Position):
         return replace(self, listing=listing)
 
     def after_second_look(self) -> Self:
-        """Returns the position after the notes of earlier sweeps were checked again. What GitHub shows now has
-        become parts.
-        """
+        """Returns the position after the notes of earlier sweeps were checked again."""
         return replace(self, looked_again=True)
 
     def end_review_comments(self) -> Self:
-        """Returns the position once the comments of this leg's reviews are stored."""
+        """Returns the position after all comments of this leg's reviews are stored."""
         return replace(self, listing=self.listing.for_next_leg())
 
     def to_phase(self, phase: Literal["comments", "verify"]) -> Self:
@@ -311,24 +312,22 @@ class ThreadPosition(Position):
         return replace(self, list_failures=0)
 
     def fall_back(self, words: str) -> Self:
-        """Returns the position with `words`, the reason why something is read in another way than usual."""
+        """Returns the position with `words`, which say what is read in another way than usual, and why."""
         return replace(self, fell_back=[*self.fell_back, words[:500]], list_failures=0)
 
     def to_comment_totals(self) -> Self:
-        """Returns the position in which the threads' numbers of comments are compared, because the list is given up."""
+        """Returns the position in which threads' numbers of comments are compared, because the list is given up."""
         return replace(self, by_totals=True, cursor=None, comments_since=None, list_progress=Progress())
 
     def next_comment_totals(self, cursor: str | None, progress: Progress) -> Self:
         return replace(self, cursor=cursor, list_progress=progress)
 
     def miss_comments(self) -> Self:
-        """Returns the position after a list that failed in every way: the next sweep reads it from the same moment."""
+        """Returns the position after a list failed in every way. The next sweep reads the list from the same moment."""
         return replace(self, comments_missed=True)
 
     def end_comment_lists(self) -> Self:
-        """Returns the position after the phase comments: every comment up to `as_of` is stored, except from a list
-        that failed.
-        """
+        """Returns the position after the phase comments. All comments up to `as_of` are stored unless a list failed."""
         return replace(
             self,
             phase="verify",
@@ -343,17 +342,17 @@ class ThreadPosition(Position):
     # Verify and relist
 
     def to_relist(self) -> Self:
-        """Returns the position in the phase relist: the counts differ, or GitHub has not listed every thread."""
+        """Returns the position in the phase relist, because counts differ or GitHub has not listed every thread."""
         return replace(self, phase="relist", cursor=None, list_progress=Progress())
 
     def begin_relist_again(self) -> Self:
-        """Returns the position at the beginning of the relist, because GitHub refused its cursor."""
+        """Returns the position at the beginning of the relist, because GitHub refused the relist's cursor."""
         return replace(self, cursor=None, listed=0, born=None, list_progress=self.list_progress.restart())
 
     def after_relist_page(
         self, *, cursor: str | None, listed: int, withheld: list[str], born: datetime | None, progress: Progress
     ) -> Self:
-        """Returns the position after a page of the relist. Its `listed` threads count if the list made progress."""
+        """Returns the position after a page of the relist. A page without progress adds no `listed` threads."""
         if progress.idle:
             return replace(self, cursor=cursor, list_progress=progress)
         words = withheld[-1] if withheld else self.withheld_words
@@ -361,7 +360,7 @@ class ThreadPosition(Position):
         return replace(self, cursor=cursor, listed=listed, withheld_words=words, born=born, list_progress=progress)
 
     def end_relist(self, *, counted: int) -> Self:
-        """Returns the position after the relist. GitHub counts `counted` threads; those not listed are withheld."""
+        """Returns the position after the relist. Of the `counted` threads, all that were not listed are withheld."""
         total, withheld = self.listed, max(0, counted - self.listed)
         return replace(
             self,
@@ -376,7 +375,7 @@ class ThreadPosition(Position):
         )
 
     def to_retry(self) -> Self:
-        """Returns the position for a retry of a failed type: it begins at the catch-up and compares the counts again.
+        """Returns the position for a retry of a failed type. The retry begins at the catch-up and compares counts.
 
         If the type failed during the history, the history begins again at its top.
         """

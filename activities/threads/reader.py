@@ -1,7 +1,7 @@
 """Reads one thread sweep (pull requests, issues or discussions), phase by phase.
 
-docs/sweep.md has the rules; comments name them by their numbers. Phases that are longer than a screen have their own
-modules.
+docs/sweep.md has the rules. Comments give the numbers of the rules. Phases that are longer than a screen have modules
+of their own.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -100,8 +100,8 @@ class ThreadReader:
             return turn
 
     async def _next(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """Returns the next turn: parts that are due come first, then the comments of a leg's reviews, then the phase's
-        request.
+        """Returns the next turn. Parts that are due come first, then the comments of a leg's reviews, and then the
+        request of the phase.
         """
         await self._queue.look()
         due = self._due(position)
@@ -146,11 +146,11 @@ class ThreadReader:
         return position.expect_requests(ReviewCommentList.requests_ahead(position.listing))
 
     def _due(self, position: ThreadPosition) -> Due | None:
-        """Returns the parts to fetch now; None if there are none. Within a listing only full batches are fetched, at
-        its end all parts.
+        """Returns the parts to fetch now. Returns None if no part is due. In the middle of a listing only full batches
+        are due, at the end of the listing all parts.
 
-        While review comments are listed, no other part is fetched: a review that is read again would begin a new
-        part and lose the comments listed for it.
+        While the list of review comments is read, no other part is fetched. A review that is read again would begin a
+        new part, and the comments listed for its old part would be lost.
         """
         if position.listing.in_bulk:
             return None
@@ -191,8 +191,8 @@ class ThreadReader:
         return position if deep_enough else position.with_news_first()
 
     async def begin_next_leg(self, position: ThreadPosition) -> ThreadPosition:
-        """Returns the next leg's first position: unchanged, or after the older threads that another job has covered
-        meanwhile.
+        """Returns the position at which the next leg begins. If another job has covered older threads meanwhile, the
+        leg begins behind these threads. Otherwise it begins at `position`.
         """
         covered = await self._begin(ThreadPosition())
         deeper = covered.low is not None and position.updated_at is not None and covered.low < position.updated_at
@@ -202,7 +202,7 @@ class ThreadReader:
         return (covered if deeper else position).in_next_leg()
 
     def _leg_is_over(self, position: ThreadPosition) -> bool:
-        """Returns whether the leg is over. The next leg continues the history; the phases after the history run
+        """Returns whether the leg is over. The next leg continues the history. The phases after the history run only
         once, in the last leg.
         """
         down_to, updated_at = self._sweep.down_to, position.updated_at
@@ -214,8 +214,8 @@ class ThreadReader:
     # History: whole threads, latest updated first, down to the cutoff
 
     async def _history(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """Reads the next page of the history. Its first answer sets the floor (rule 3), and the page that crosses the
-        cutoff is stored whole (rule 4).
+        """Reads the next page of the history. The history's first answer sets the floor (rule 3). The page that crosses
+        the cutoff is stored whole (rule 4).
         """
         cutoff_at = self._sweep.cutoff_at
         try:
@@ -252,8 +252,8 @@ class ThreadReader:
         return turn
 
     def _page(self, position: ThreadPosition, size: int) -> Request[Threads]:
-        """Returns the request for the history's next page. If it may be the last page, the same request asks for the
-        catch-up's first listing.
+        """Returns the request for the history's next page. If this page may be the last one, the request also asks for
+        the catch-up's first listing.
         """
         left = position.total - position.seen if position.total is not None else size
         first, with_changes = size, False
@@ -270,8 +270,8 @@ class ThreadReader:
     # Seek: where GitHub refused the history's cursor (4)
 
     async def _seek(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """Lists threads from the top, past all that were updated after the lost place, and returns to the history
-        there. Threads that were updated at the moment of the lost place are read again.
+        """Looks for the lost place of the history by listing threads from the top. The history resumes at that place.
+        Threads that were updated at the moment of the lost place are read again.
         """
         listing = await self._list.page(position.cursor)
         last = listing.entries[-1].updated_at if listing.entries else None
@@ -291,15 +291,15 @@ class ThreadReader:
     # What is too large by itself (8)
 
     def _is_too_large(self, error: RetryNow) -> bool:
-        """Returns whether a smaller request may succeed: GitHub says so, or fails at the same request again."""
+        """Returns whether a smaller request may succeed: GitHub says so, or the sweep's last attempt failed."""
         return isinstance(error, TooLarge) or (error.code.startswith("http_") and self._sweep.attempts > 1)
 
     async def _too_large(self, position: ThreadPosition, error: RetryNow) -> Turn[ThreadPosition]:
         """Returns the turn after a request for a single thread or part proved too large.
 
-        It first sends a listing. If the listing fails as well, GitHub itself is failing, and the listing's error is
-        raised. If not, only this thread or part is treated as too large. Raises `RetryNow` if the request that was
-        too large was itself a listing.
+        First sends a listing. If the listing fails, too, GitHub itself is failing, and the listing's error is raised.
+        Otherwise only this thread or part is treated as too large. Raises `RetryNow` if the request that was too large
+        was itself a listing.
         """
         kind = self._sizes.asked_kind
         if isinstance(error, LostThread):
@@ -331,7 +331,7 @@ class ThreadReader:
         return Turn(after, put=[Part("head", entry.node_id, entry.number, listing.asked_at)], points=1)
 
     def _lost_thread(self, position: ThreadPosition, listing: Listing) -> Turn[ThreadPosition]:
-        """Returns the turn after GitHub showed a page's only thread neither in the page nor in the listing. After
+        """Returns the turn after GitHub showed the only thread of a page neither in the page nor in a listing. After
         `MOST_LIST_FAILURES` attempts the thread is left out.
         """
         if position.list_failures + 1 < MOST_LIST_FAILURES:
@@ -351,8 +351,8 @@ class ThreadReader:
         return Turn(after, points=1)
 
     def _list_failed(self, position: ThreadPosition, error: RetryNow) -> Turn[ThreadPosition]:
-        """Returns the turn after a list of comments failed at every size. After some failures its content is read in
-        another way.
+        """Returns the turn after a list of comments failed at every size. After `MOST_LIST_FAILURES` failures the
+        comments are read in another way.
         """
         if position.list_failures + 1 < MOST_LIST_FAILURES:
             return Turn(position.count_list_failure())
@@ -363,8 +363,8 @@ class ThreadReader:
     # One request ahead
 
     def look_ahead(self, turn: Turn[ThreadPosition]) -> None:
-        """Sends the next turn's request ahead, if it is for a page of the history or of the list of review comments.
-        Parts are not sent ahead, because they are known only after the commit.
+        """Sends the next turn's request ahead if it asks for a page of the history or of the list of review comments.
+        Requests for parts are not sent ahead, because the parts are known only after the commit.
         """
         position = turn.position
         if self._look_ahead.is_under_way:
@@ -387,8 +387,8 @@ class ThreadReader:
         await self._look_ahead.close()
 
     def _expected(self, position: ThreadPosition) -> int | None:
-        """Returns the number of threads in scope; None if it is unknown. It is exact once the history is read. Before
-        that, it is estimated from how much of the time range is read.
+        """Returns the number of threads in scope. Returns None if the number is unknown. The number is exact once the
+        history is read. Before, it is estimated from the part of the time range that is read.
         """
         if position.phase != "history" and not position.news_first:
             return position.swept

@@ -1,10 +1,12 @@
 """Reads all review comments of a large repository from REST's list, instead of review by review (decision 9).
 
-The history adds a part for the comments of each review. At the end of a leg the list is read in order of change.
-Each page begins at the last change seen, so that a change during the reading cannot shift it. Each part records
-which of its comments were listed. Once the list has ended and has shown as many comments as GitHub counted before,
-the reviews of all pull requests that were opened after the list's beginning are whole. Comments of other reviews are
-fetched by the reviews' ids.
+The history adds a part for the comments of each review. At the end of a leg the list is read in order of change. Each
+page begins at the last change seen, so that a change during the reading cannot shift the page. Each part records which
+of its comments were listed.
+
+Once the list has ended, the number of listed comments is compared with GitHub's earlier count. If the list showed as
+many comments, all reviews of pull requests that were opened after the beginning of the list are whole. Comments of
+other reviews are fetched by the reviews' ids.
 """
 
 from datetime import datetime, timedelta
@@ -40,7 +42,9 @@ ONE_SECOND = timedelta(seconds=1)
 
 
 class ReviewCommentList:
-    """Reads the list of review comments for one sweep, if that is cheaper, and proves which reviews are whole."""
+    """Reads the list of review comments for one sweep, if the list is cheaper than single reviews. Proves which reviews
+    are whole.
+    """
 
     def __init__(
         self, database: Database, github: GitHub, sweep: Sweep, sizes: PageSizes, look_ahead: LookAhead
@@ -53,13 +57,15 @@ class ReviewCommentList:
 
     @property
     def _begins(self) -> datetime:
-        """The oldest moment that the list is read from: the leg's lower bound. The list then has every comment on pull
-        requests that were opened later.
+        """The moment at which the list begins: the lower bound of the leg. The list then has every comment on pull
+        requests that were opened after this moment.
         """
         return max(self._sweep.cutoff_at, self._sweep.down_to or self._sweep.cutoff_at)
 
     async def turn(self, position: ThreadPosition) -> Turn[ThreadPosition] | None:
-        """Returns the turn that plans, reads or proves the list; None if it is not worth reading, or is done with."""
+        """Returns the turn that plans, reads or proves the list. Returns None if the list is not worth reading, or was
+        left.
+        """
         place = position.listing
         if place.in_bulk is False:
             return None
@@ -71,14 +77,16 @@ class ReviewCommentList:
             return self.fall_back(position, error.message)
 
     def fall_back(self, position: ThreadPosition, why: str) -> Turn[ThreadPosition]:
-        """Stops reading the list: the remaining comments are fetched by the ids of their reviews."""
+        """Returns the turn that stops reading the list. The remaining comments are fetched by the ids of their reviews."""
         log.warning("no list of review comments", why=why)
         left = position.with_listing(position.listing.leave())
         return Turn(left.fall_back(f"review comments were read review by review: {why}"))
 
     @staticmethod
     def requests_ahead(place: ReviewCommentPlace) -> int:
-        """Returns the number of pages that the list has left; until the list is begun, the most that it may have."""
+        """Returns the number of pages that the list has left. Before the list is begun, returns the largest possible
+        number.
+        """
         if place.in_bulk is None:
             most = PAGES_FOR_A_BATCH * place.waiting if place.waiting >= WORTH_IT_FROM else 0
         else:
@@ -86,7 +94,9 @@ class ReviewCommentList:
         return ceil(most / COMMENTS_A_PAGE)
 
     def next(self, position: ThreadPosition) -> Request[ListedComments] | None:
-        """Returns the request for the list's next page; None if the list is not begun, has ended, or is not used."""
+        """Returns the request for the list's next page. Returns None if the list is not begun, has ended, or is not
+        used.
+        """
         place = position.listing
         if not place.in_bulk or place.ended or place.since is None:
             return None
@@ -94,10 +104,11 @@ class ReviewCommentList:
         return self._request(place.since, size, place.path)
 
     async def _plan(self, position: ThreadPosition) -> Turn[ThreadPosition] | None:
-        """Returns the turn that decides whether to read the list; None if fewer than `WORTH_IT_FROM` reviews wait.
+        """Returns the turn that decides whether to read the list. Returns None if fewer than `WORTH_IT_FROM` reviews
+        are waiting.
 
-        The list is read if GitHub counts at most `PAGES_FOR_A_BATCH` comments in it for each review that waits, not
-        counting those that an earlier leg read. If GitHub gives no count, the comments are fetched review by review.
+        The list is read if GitHub counts at most `PAGES_FOR_A_BATCH` comments in it for each waiting review. Comments
+        that an earlier leg read do not count. If GitHub gives no count, the comments are fetched review by review.
         """
         async with self._database.transaction() as connection:
             waiting = await parts.count(connection, self._sweep, "review_comments")
@@ -141,12 +152,12 @@ class ReviewCommentList:
         return Turn(position.with_listing(after), page=read.page, put=[*listed, *again])
 
     async def _match(self, read: ListedComments) -> tuple[list[Part], list[Part], bool, set[str]]:
-        """Matches the comments of a page to pull requests and reviews; comments without a stored pull request or review
-        are removed from the page.
+        """Matches the comments of a page to stored pull requests and reviews. Comments without a stored pull request or
+        review are removed from the page.
 
-        Returns four things. First, the parts of the reviews; they record the page's comments. Second, parts for the
-        threads with a review that is not stored. Third, whether the page had unmatched comments: on a pull request that
-        is not stored, or of a review without a part. Fourth, the keys of the comments that the parts had not recorded
+        Returns four values. First, the parts of the page's reviews, in which the comments are now recorded. Second,
+        parts for threads that have a review that is not stored. Third, whether a comment was unmatched, because its
+        pull request is not stored or its review has no part. Fourth, the keys of the comments that no part had recorded
         before.
         """
         repository_id = self._sweep.repository.repository_id
@@ -179,12 +190,15 @@ class ReviewCommentList:
         return listed, again, unmatched, first
 
     async def _prove(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """Returns the next turn after the list was read: it marks a batch of reviews as whole, and the last one leaves
-        the list.
+        """Returns the next turn after the list was read. The turn marks a batch of reviews as whole. If no review is
+        left to mark, the turn leaves the list.
 
-        Only reviews that the list has shown entirely are marked, and only if it showed as many comments as GitHub
-        counted. It shows fewer if GitHub leaves a comment out, or if one was deleted while the list was read. If an
-        earlier leg read a part of the list, GitHub is first asked once more for the count of that part.
+        Reviews are marked only if the list showed as many comments as GitHub counted, and only on pull requests that
+        were opened after the beginning of the list. The list shows fewer comments if GitHub leaves a comment out, or if
+        a comment was deleted while the list was read.
+
+        If the list is short, but an earlier leg read a part of it, GitHub is first asked again for the count of that
+        part.
         """
         place = position.listing
         short = place.shown < place.counted - place.read_number
@@ -213,10 +227,10 @@ class ReviewCommentList:
         return Request(("count", since), lambda: count_review_comments(self._github, repository, since))
 
     def _request(self, since: datetime, size: int, path: str | None) -> Request[ListedComments]:
-        """Returns the request for comments changed since `since`, or for the numbered page at `path`.
+        """Returns the request for comments that changed since `since`, or for the numbered page at `path`.
 
-        The request begins one second earlier, because GitHub may treat `since` as exclusive, and because a page may end
-        within a second.
+        The request begins one second before `since`, because GitHub may exclude the moment `since` itself, and because
+        a page may end within a second.
         """
         path = comments_path(self._sweep.repository, REVIEW_COMMENTS, since - ONE_SECOND, size, path)
         return Request(("comments", path), lambda: read_all_review_comments(self._github, path))
@@ -225,9 +239,9 @@ class ReviewCommentList:
 def _of_those_counted(place: ReviewCommentPlace, read: ListedComments, first: set[str]) -> int:
     """Returns how many comments of the page are part of GitHub's count and are listed for the first time.
 
-    A comment is part of the count if it was created before GitHub counted. The list is ordered by changes, so a comment
-    that changed after the count may be listed twice. It is counted once: only if its key is in `first`, the keys that
-    no part had recorded before this page. Unmatched comments do not count, because no part records them.
+    A comment is part of the count if it was created before GitHub counted. The list is ordered by change, so a comment
+    that changed after the count may be listed twice. Such a comment counts only if its key is in `first`, the keys that
+    no part had recorded before this page. If no part records the comment, it does not count.
     """
     if place.counted_at is None:
         return 0

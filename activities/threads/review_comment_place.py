@@ -11,7 +11,7 @@ from activities.progress import Progress
 
 @dataclass(frozen=True, kw_only=True)
 class ReviewCommentPlace:
-    """The place in the list of all review comments: how far it is read, and what it has shown."""
+    """The place in the list of all review comments: how far the list is read, and how many comments it has shown."""
 
     in_bulk: bool | None = None
     """Whether the list is read, because that is cheaper than to fetch review by review; None while undecided."""
@@ -43,12 +43,14 @@ class ReviewCommentPlace:
     """Whether `read_number` was requested again, because fewer comments were listed than counted."""
 
     def after_history(self, reviews: int) -> Self:
-        """Returns the place after a page of the history, whose `reviews` reviews still lack their comments."""
+        """Returns the place after a page of the history. The comments of `reviews` reviews on that page are still to be
+        fetched.
+        """
         return replace(self, waiting=self.waiting + reviews)
 
     def begin(self, *, in_bulk: bool, counted: int, counted_at: datetime, since: datetime) -> Self:
-        """Returns the place after the decision whether to read the list (`in_bulk`). GitHub counts `counted` comments
-        changed since `since`.
+        """Returns the place after the decision whether to read the list (`in_bulk`). At `counted_at`, GitHub counted
+        `counted` comments that changed since `since`.
         """
         return replace(self, in_bulk=in_bulk, counted=counted, counted_at=counted_at, since=since)
 
@@ -63,11 +65,12 @@ class ReviewCommentPlace:
         listed: int,
         latest: datetime | None,
     ) -> Self:
-        """Returns the place behind a page that listed `listed` of the comments that GitHub counted.
+        """Returns the place behind a page of the list. `listed` is the number of the page's comments that were part of
+        GitHub's count.
 
-        `since`, `path` and `last` are for the next page, as the fields describe them. `ended`: no page follows.
-        `unmatched`: comments of the page belong to no stored pull request, or to a review without a part. `latest`: the
-        latest change on the page; None if it is empty.
+        `since`, `path` and `last` are for the next page, as the fields describe them. `ended` says whether the page was
+        the last one. `unmatched` says whether a comment of the page belongs to no stored pull request, or to a review
+        without a part. `latest` is the latest change on the page. `latest` is None if the page is empty.
         """
         return replace(
             self,
@@ -81,17 +84,17 @@ class ReviewCommentPlace:
         )
 
     def recount(self, number: int) -> Self:
-        """Returns the place with `number`, GitHub's new count of the comments from `read_from` on."""
+        """Returns the place with `number`, GitHub's new count of the comments that changed at or after `read_from`."""
         return replace(self, read_number=number, recounted=True)
 
     def leave(self) -> Self:
-        """Returns the place after the list is left: the remaining comments are fetched review by review."""
+        """Returns the place after the list is left. The remaining comments are fetched review by review."""
         return type(self)(in_bulk=False, read_from=self.read_from, read_number=self.read_number)
 
     def leave_as_read(self, since: datetime) -> Self:
-        """Returns the place after the list was read whole from `since` on. The next leg stops reading there."""
+        """Returns the place after the list was read whole from `since` on. The next leg stops reading at `since`."""
         return type(self)(in_bulk=False, read_from=since, read_number=self.counted)
 
     def for_next_leg(self) -> Self:
-        """Returns the place for the next leg. It remembers which part of the list need not be read again."""
+        """Returns the place for the next leg. The place records which part of the list need not be read again."""
         return type(self)(read_from=self.read_from, read_number=self.read_number)

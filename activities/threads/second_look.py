@@ -1,7 +1,7 @@
-"""Checks again what earlier sweeps noted as missing, with at most one request for a hundred notes.
+"""Checks the notes of earlier sweeps on missing data. Usually one request checks a hundred notes.
 
-GitHub may now show what it hid: an account is no longer flagged, a permission was granted, a thread was restored.
-What is shown again becomes a part and is stored.
+GitHub may now show what was hidden, because an account is no longer flagged, a permission was granted, or a thread was
+restored. Data that GitHub shows again becomes a part and is stored.
 """
 
 import random
@@ -54,7 +54,7 @@ CONNECTIONS: dict[str, PartKind] = {
 
 
 class SecondLook:
-    """Checks the notes of other jobs, and the threads that are gone, once in a sweep."""
+    """Checks the notes of earlier sweeps, and the threads that are marked as gone, once in a sweep."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class SecondLook:
         """Stored children of each parent, by node id: an estimate of how many a new reading returns."""
 
     async def turn(self, position: ThreadPosition) -> Turn[ThreadPosition] | None:
-        """Returns the turn with the parts that are to be read again and the notes that stay; None if there is
+        """Returns the turn with the parts that are to be read again and the notes that stay. Returns None if there is
         nothing to check.
         """
         table, repository_id = self._sweep.data_type, self._sweep.repository.repository_id
@@ -122,8 +122,11 @@ class SecondLook:
         )
 
     async def _look_at_permissions(self, position: ThreadPosition, left: list[Note]) -> Turn[ThreadPosition]:
-        """Checks the notes `left`, each on something that all pull requests lack because a permission was missing. If
-        some pull requests show it now, all that lack it are read again.
+        """Returns the turn that checks the notes `left`. Each of these notes is about something that all pull requests
+        lack, because a permission was missing.
+
+        A few pull requests are requested for each note. If GitHub now shows the missing thing on them, all pull
+        requests that lack it are read again.
         """
         repository_id, since = self._sweep.repository.repository_id, self._sweep.cutoff_at
         async with self._database.transaction() as connection:
@@ -155,8 +158,8 @@ class SecondLook:
         return turn
 
     def _threads_with_lists(self, left: list[Note], position: ThreadPosition) -> list[Part]:
-        """Returns a part for each thread whose own lists (labels, assignees, ...) lack entries according to the notes
-        `left`.
+        """Returns a part for each thread that, according to the notes `left`, lacks entries of its own lists (labels,
+        assignees, ...).
         """
         missing: Counter[tuple[str, int | None]] = Counter()
         for note in left:
@@ -167,8 +170,9 @@ class SecondLook:
         ]
 
     async def _look_at_threads(self, turn: Turn[ThreadPosition], left: list[Note], gone: list[tuple[str, int]]) -> None:
-        """Checks the threads of the notes `left`, which GitHub did not show, and the threads `gone` (node id and
-        number), which are marked as gone. Threads that GitHub shows now are read again.
+        """Checks threads that GitHub did not show: those of the notes `left`, and the threads `gone` (node id and
+        number), which are marked as gone. Adds to `turn` a part for each thread that GitHub shows now, and the notes
+        that stay.
         """
         of_notes = {note.node_id: note for note in left}
         numbers: dict[str, int | None] = {**dict(gone), **{note.node_id: note.number for note in left}}
@@ -195,10 +199,11 @@ class SecondLook:
     async def _look_at_unavailable(
         self, turn: Turn[ThreadPosition], left: list[Note], parents: dict[str, int], position: ThreadPosition
     ) -> None:
-        """Checks the connections of the notes `left`, which failed at every size. Those that return something now are
-        read again. `parents` maps a thread's node id to its GitHub id.
+        """Checks the connections of the notes `left`, which failed at every size. Adds to `turn` a part for each
+        connection that GitHub serves now, and the notes that stay. `parents` maps a thread's node id to its GitHub id.
 
-        One item of each connection is requested; of a timeline, the item types that failed.
+        One item of each connection is requested. Of a timeline that failed only for some item types, items of these
+        types are requested.
         """
         types = {note.node_id: types_in(note.words, self._type.item_types) for note in left}
         for by_type in (True, False):
@@ -215,11 +220,12 @@ class SecondLook:
     async def _answered(
         self, turn: Turn[ThreadPosition], parts: dict[str, Part], item_types: list[str] | None
     ) -> set[str]:
-        """Returns the keys of those `parts` for which GitHub answers; a key is the node id of the part's thread.
-        Timelines are asked for `item_types`; None: for one item of any type.
+        """Returns the keys of those `parts` for which GitHub answers. A key is the node id of the part's thread.
+        Timelines are requested with items of the types `item_types`. If `item_types` is None, one item of any type is
+        requested.
 
-        If one node fails, GitHub fails the whole request. Each further request then asks for another half of the nodes.
-        At most `MOST_LOOKS` requests are sent.
+        If one node fails, GitHub fails the whole request. Each half of the nodes is then requested by itself. At most
+        `MOST_LOOKS` requests are sent.
         """
         answered: set[str] = set()
         groups = [random.sample(sorted(parts), len(parts))]  # nosec B311 # an order, no secret

@@ -1,4 +1,4 @@
-"""Lists a repository's threads with their numbers and times: 100 threads for one point."""
+"""Lists a repository's threads with their numbers and times. A list of 100 threads costs one point."""
 
 from activities.threads.look_ahead import LookAhead
 from activities.threads.page_sizes import PageSizes
@@ -17,7 +17,7 @@ class LostThread(TooLarge):
 
 
 class ThreadList:
-    """Reads pages of the list of threads, each as large as GitHub can answer."""
+    """Reads pages of the list of threads. Each page is as large as GitHub can answer."""
 
     def __init__(
         self, github: GitHub, kind: ThreadType, repository: RepositoryRef, sizes: PageSizes, look_ahead: LookAhead
@@ -30,15 +30,17 @@ class ThreadList:
         self._accepts_lost = False
 
     def begin_turn(self, *, failures: int) -> None:
-        """Begins a turn. `failures`: how many times in a row a listing of only one thread did not show that thread."""
+        """Begins a turn. `failures` is the number of listings in a row that asked for one thread and did not show that
+        thread.
+        """
         self._accepts_lost = failures >= MOST_LIST_FAILURES - 1
 
     async def page(self, cursor: str | None, *, by_birth: bool = False, comments: bool = False) -> Listing:
-        """Returns the listing behind `cursor`, ordered by the latest update; with `by_birth` by creation, oldest first.
-        `comments` adds the number of comments of each thread.
+        """Returns the listing behind `cursor`, latest update first. With `by_birth`, the listing is in order of
+        creation, oldest first. With `comments`, the listing has the number of comments of each thread.
 
-        Raises `LostThread` if a thread is null without a reason. A smaller page may then show it. The third request in
-        a row for that thread alone does not raise: its listing counts the thread as lost.
+        Raises `LostThread` if a thread is null without a reason, because a smaller page may show the thread. After two
+        such failures in a row for this thread alone, nothing is raised, and the listing counts the thread as lost.
         """
         first = self._sizes.ask("listing")
         listing = await self._read(first, cursor, by_birth=by_birth, comments=comments)
@@ -47,8 +49,8 @@ class ThreadList:
         return listing
 
     async def next_one(self, cursor: str | None) -> Listing:
-        """Returns the next thread behind `cursor`, in order of the latest update. If GitHub does not show it, the
-        listing counts it as lost.
+        """Returns a listing of only the next thread behind `cursor`, in order of the latest update. If GitHub does not
+        show the thread, the listing counts the thread as lost.
         """
         return await self._read(1, cursor)
 

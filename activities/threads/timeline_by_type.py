@@ -1,6 +1,7 @@
-"""Reads a timeline by item type if it fails at every size, and reads by REST the types that still fail (decision 15).
+"""Reads a timeline by item type if the timeline fails at every size. Item types that still fail are read by REST
+(decision 15).
 
-The part's kind and its `split` record how far the timeline is read. Each request is one turn, which stores items, asks
+The part's kind and its `split` record how far the timeline is read. Each request is one turn. A turn stores items, asks
 for fewer types, or counts as a failure.
 """
 
@@ -27,21 +28,21 @@ OWN_CONNECTIONS: dict[str, PartKind] = {COMMENT: "comments", REVIEW: "reviews"}
 
 
 def begin(part: Part, item_types: list[str]) -> Part:
-    """Returns the part for a timeline that fails as a whole, with its item types in two groups."""
+    """Returns the part for a timeline that fails as a whole. The part has the item types in two groups."""
     split = Split(_halves(item_types))
     return Part("timeline_by_type", part.node_id, part.number, part.began_at, parent=part.parent, split=split)
 
 
 def types_in(words: str, known: tuple[str, ...]) -> list[str]:
-    """Returns the item types that a note's `words` begin with. Empty if `words` begin with anything that is not a type
-    in `known`.
+    """Returns the item types with which a note's `words` begin. Returns an empty list if not all of them are in
+    `known`.
     """
     named = words.partition(": ")[0].split(", ")
     return named if all(each in known for each in named) else []
 
 
 class TimelineByType:
-    """Reads the parts `timeline_by_type` and `timeline_by_rest`, one in each turn."""
+    """Reads parts of the kinds `timeline_by_type` and `timeline_by_rest`. Each turn sends one request."""
 
     def __init__(self, github: GitHub, repository: RepositoryRef, kind: ThreadType, look_ahead: LookAhead) -> None:
         self._github = github
@@ -50,8 +51,8 @@ class TimelineByType:
         self._look_ahead = look_ahead
 
     async def turn(self, position: ThreadPosition, part: Part) -> Turn[ThreadPosition]:
-        """Sends the part's next request. Raises `RetryNow` for an error that may pass; if it does not pass, `too_large`
-        is called.
+        """Returns the turn of the part's next request. Raises `RetryNow` for an error that may pass. If the error does
+        not pass, `too_large` is called.
         """
         if part.kind == "timeline_by_rest":
             return await self._rest(position, part)
@@ -84,8 +85,8 @@ class TimelineByType:
         return turn
 
     def too_large(self, position: ThreadPosition, part: Part, error: RetryNow) -> Turn[ThreadPosition] | None:
-        """Returns the turn after the last request failed while GitHub answered other requests; None if it is to be
-        tried again.
+        """Returns the turn after the last request failed while GitHub answered other requests. Returns None if the
+        request is to be tried again.
         """
         if part.kind == "timeline_by_type":
             return self._failed(position, part, error.message)
@@ -95,8 +96,8 @@ class TimelineByType:
         return self._end(Turn(position), part, f"REST: {error.message}")
 
     def _failed(self, position: ThreadPosition, part: Part, words: str) -> Turn[ThreadPosition]:
-        """Returns the turn after a failure: a group of types is halved; a single type is read item by item, and then
-        left to REST.
+        """Returns the turn after a failure. A group of types is halved. A single type is read item by item. If that
+        fails, too, the type is left to REST.
         """
         split = _split(part)
         split.failures, split.words = split.failures + 1, words
@@ -115,7 +116,7 @@ class TimelineByType:
         return self._next(Turn(position), part)
 
     def _next(self, turn: Turn[ThreadPosition], part: Part) -> Turn[ThreadPosition]:
-        """Moves the part to its next group of types, to REST, or to its end; returns the turn."""
+        """Moves the part to its next group of types, to REST, or to its end. Returns `turn` with that step."""
         split = _split(part)
         if part.attempts >= MOST_ATTEMPTS:
             # Readings that are never the same twice.
@@ -160,8 +161,8 @@ class TimelineByType:
         return turn
 
     def _end(self, turn: Turn[ThreadPosition], part: Part, rest_failed: str) -> Turn[ThreadPosition]:
-        """Returns the part's last turn: it notes what is missing, or deletes an earlier note. `rest_failed` is why
-        REST could not answer.
+        """Returns the part's last turn. The turn notes the items that are missing, or deletes an earlier note.
+        `rest_failed` is the reason why REST did not answer. `rest_failed` is empty if REST answered or was not needed.
         """
         split = _split(part)
         turn.done.append(part)

@@ -1,5 +1,5 @@
-"""Finds comments that did not change their thread's `updatedAt`, which the catch-up therefore misses: REST's lists show
-all comments that changed since the sweep began.
+"""Finds comments that did not change their thread's `updatedAt`. The catch-up misses such comments, but REST's lists
+show all comments that changed since a moment.
 """
 
 from datetime import timedelta
@@ -30,8 +30,8 @@ ONE_SECOND = timedelta(seconds=1)
 
 
 class UnbumpedComments:
-    """Reads the lists of comments one after the other, and adds a part for each thread that has a comment newer than
-    the stored one.
+    """Reads REST's lists of comments one after the other. Adds a part for each thread with a comment that is not
+    stored, or that is stored in another version.
     """
 
     def __init__(
@@ -53,13 +53,15 @@ class UnbumpedComments:
         self._look_ahead = look_ahead
 
     def are_due(self, position: ThreadPosition) -> bool:
-        """Returns whether to read the lists: there are threads, and no other job has read the lists within the hour."""
+        """Returns whether to read the lists: the type has such lists, threads were found, and the lists were not read
+        within the hour before.
+        """
         assert position.as_of is not None, "the catch-up fixes it"
         recent = position.comments_as_of is not None and position.as_of - position.comments_as_of <= LAG
         return bool(self._type.comment_routes) and not recent and position.has_threads
 
     async def turn(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """Reads the next page of the present list, in order of change."""
+        """Returns the turn of the next page of the present list, which is read in order of change."""
         if position.by_totals:
             return await self._totals(position)
         assert position.first_floor is not None, "the history fixes the first floor"
@@ -102,9 +104,10 @@ class UnbumpedComments:
         return position.end_comment_lists()
 
     def fall_back(self, position: ThreadPosition, why: str) -> Turn[ThreadPosition]:
-        """Stops reading the list. For conversation comments, the threads' numbers of comments are compared instead.
+        """Returns the turn that stops reading the list. Instead of conversation comments, the threads' numbers of
+        comments are compared.
 
-        For review comments there is no other way, so the next sweep reads their list from the same moment on.
+        Review comments cannot be found in another way, so the next sweep reads their list from the same moment on.
         """
         route = self._type.comment_routes[position.route]
         log.warning("no list of comments", route=route, why=why)
@@ -115,8 +118,8 @@ class UnbumpedComments:
         return Turn(left.to_comment_totals())
 
     async def _totals(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """Lists the next page of all threads in scope with their numbers of comments. Threads whose number differs from
-        the stored one become parts.
+        """Returns the turn that lists the next page of all threads in scope, with their numbers of comments. A thread
+        becomes a part if its number of comments differs from the stored number.
         """
         listing = await self._list.page(position.cursor, comments=True)
         self._sizes.answered(listing.seconds)
@@ -139,8 +142,8 @@ class UnbumpedComments:
         return Turn(position.next_comment_totals(listing.end_cursor, progress), put=put, points=2)
 
     async def _threads_to_read(self, comments: list[CommentSince]) -> dict[int, str]:
-        """Returns the stored threads that have a comment among `comments` whose stored row is missing or out of date:
-        number -> node id.
+        """Returns the stored threads for which `comments` has a comment that is not stored, or that is stored in
+        another version. Each thread is returned as its number and its node id.
         """
         numbers: set[int] = set()
         async with self._database.transaction() as connection:
