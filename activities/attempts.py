@@ -49,8 +49,8 @@ def exhausted(attempts: int, last: Failure | None, **known: Any) -> Failure:
 
 
 async def send_heartbeats(details: Callable[[], Any], moved_at: Callable[[], float], timeout_seconds: float) -> None:
-    """Sends heartbeats, and stops once the attempt has made no progress for `HANG`. Each heartbeat shows people what
-    `details` returns, keeps the activity alive, and brings back a cancel.
+    """Sends heartbeats, and stops once the attempt has made no progress for `HANG`. Heartbeats show people what
+    `details` returns, and keep the activity alive. The answer to a heartbeat tells the activity of a cancel.
 
     `moved_at` returns the `monotonic` time of the latest progress. `timeout_seconds` is the activity's heartbeat
     timeout.
