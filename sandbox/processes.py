@@ -1,7 +1,7 @@
 """Child processes. All of them end when this process ends, whatever ends this process.
 
 At the end of the `with` block, each child is asked to stop, the last one first. A child that does not stop is killed.
-If this process is killed, each child gets a signal, which `launch.py` has arranged.
+If this process itself is killed, each child gets a signal: `launch.py` arranges this.
 """
 
 import asyncio

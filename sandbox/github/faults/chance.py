@@ -166,8 +166,8 @@ class OddTenth(Effect):
 
     def afterwards(self, request: Request, reply: Reply) -> Reply:
         """Removes hidden and refused items (see the class) from a REST list, but leaves the list's links unchanged.
-        Empties the lists of a blank thread. If a request is for a single item, a hidden item gets a 404 and a refused
-        item a 403.
+        Empties the lists of a blank thread. If the request is for a single item, a hidden item gets a 404 and a refused
+        item gets a 403.
         """
         if request.kind != "rest" or reply.status != 200 or request.world is None:
             return reply

@@ -1,6 +1,6 @@
 """Derives what a repository's export lacks, such as ids of comments, requested reviewers, timeline events and links.
 
-The derived data depend on the export alone, so that they are the same each time the export is loaded.
+The derived data depend on the export alone. Each loading of the same export derives the same data.
 """
 
 import re

@@ -67,7 +67,9 @@ class Dice:
         return self.dice.choice(self.bots if chance < self.plan.ghosts + self.plan.bots else self.people)
 
     def later(self, at: Stamp, days: float = 60) -> Stamp:
-        """Returns a random time after `at` and before the end. Earlier times are more likely."""
+        """Returns a random time after `at`: at most `days` later, and before the end of the history. Earlier times are
+        more likely.
+        """
         room = (moment(self.end) - moment(at)).total_seconds()
         return after(at, min(room, days * 86_400) * self.dice.random() ** 2)
 

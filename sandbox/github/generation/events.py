@@ -88,7 +88,8 @@ class EventGenerator:
 
     def outsider(self, number: int) -> Account:
         """Returns the account with this number among the accounts that only star and fork. A number stands for the same
-        account in every repository. The logins of some of these accounts end in `-bot`, although they are users.
+        account in every repository. Some of these accounts have a login that ends in `-bot`, although each account is a
+        User.
         """
         return self.world.account(f"gazer-{number}-bot" if number % 20 == 7 else f"gazer-{number}")
 
