@@ -1,1 +1,3 @@
-"""The progress of a backfill for people: views of its rows, and what follows from them. No SQL, no HTTP, no clock."""
+"""The progress of a backfill, for people: views of its rows, and values computed from these views. Uses no SQL, no HTTP
+and no clock.
+"""

@@ -15,7 +15,7 @@ _RETRY = "retry it: it goes on where it stood"
 
 
 def what_to_do(failure: Failure) -> str:
-    """Returns what a person can do about a failure: its own advice, or else the advice for its code. It is never
-    empty.
+    """Returns what a person can do about a failure: the failure's own advice, or else the advice for the failure's
+    code. The text is never empty.
     """
     return failure.action or _BY_CODE.get(failure.code, _RETRY)

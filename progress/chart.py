@@ -1,5 +1,5 @@
-"""Computes how many rows were stored over time, by data type, in time spans of equal length (buckets), from samples of
-the totals.
+"""Computes how many rows of each data type were stored over time, from samples of the totals. The time is divided into
+spans of equal length (buckets).
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ LENGTHS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_
 
 class Bucket(NamedTuple):
     """One time span of a chart, with the number of rows that were stored in it, by data type. The first bucket also
-    has the rows that were stored before the job.
+    counts the rows that were stored before the job.
     """
 
     at: datetime
@@ -27,9 +27,9 @@ class Buckets(NamedTuple):
 
 
 def of(samples: Sequence[tuple[datetime, Mapping[str, int]]], since: datetime, until: datetime) -> Buckets:
-    """Returns the buckets from `since` to `until`. `samples` are the totals at some moments, oldest first. A total that
-    became smaller, because rows were deleted, adds nothing until it exceeds its former value. Rows between two samples
-    are spread evenly over the time between them.
+    """Returns the buckets from `since` to `until`. `samples` are totals by data type, each at its moment, oldest first.
+    A total that became smaller, because rows were deleted, adds nothing until it exceeds its former value. Rows between
+    two samples are spread evenly over the time between the samples.
     """
     seconds = max((until - since).total_seconds(), 1.0)
     length = next((each for each in LENGTHS if seconds / each < MOST_BUCKETS), 0)

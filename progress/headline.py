@@ -28,8 +28,8 @@ _WHO = {"operator": "an operator", "service": "the application", "signal": "some
 
 
 def people(who: str | None) -> str:
-    """Returns who made a request, in words without a person's id: `a member` for `user:<id>`, `an operator` for
-    `operator`. Returns `somebody` if `who` is None or unknown.
+    """Returns words for the author of a request, without a person's id. `user:<id>` becomes `a member`, for example.
+    Returns `somebody` if `who` is None or unknown.
     """
     return _WHO.get((who or "").partition(":")[0], "somebody")
 
@@ -60,9 +60,10 @@ def of_job(job: JobState, progress: Progress, eta: datetime | None) -> Sentence:
 
 
 def of_ended(job: JobSummary, *, as_of: datetime | None, unshown: int, percent: float | None = None) -> Sentence:
-    """Returns the headline of a job that has ended. `as_of` is the moment up to which its data is complete; the
-    headline of a job that was canceled, or failed in all repositories, does not name it. `unshown` counts what GitHub
-    hides. `percent` is how much of a canceled job is stored; if None, no number is named.
+    """Returns the headline of a job that has ended. `as_of` is the moment up to which the job's data is complete. The
+    headline does not name this moment if the job was canceled, or failed in all repositories. `unshown` is the number
+    of things that GitHub does not show. `percent` is how much of a canceled job is stored; if it is None, the headline
+    names no number.
     """
     total, failed = job.total_repositories, job.failed_repositories
     if job.status == "canceled":
@@ -112,15 +113,15 @@ def waiting(it: Waiting) -> Sentence:
 
 
 def _hourly(it: Waiting) -> str:
-    """Returns the word `hourly ` if the wait is longer than a minute, else an empty text. Only hourly budgets make a
-    wait that long.
+    """Returns the word `hourly ` if the wait is longer than a minute, because only hourly budgets make a wait that
+    long. Returns an empty text for a shorter wait.
     """
     return "hourly " if it.until and it.until - it.since > timedelta(minutes=1) else ""
 
 
 def complete_as_of(job: JobState) -> datetime | None:
-    """Returns the moment up to which every complete type of the job is stored: the earliest `as_of` among them. Without
-    any, returns the end of the job; None if it has not ended.
+    """Returns the moment up to which every complete type of the job is stored: the earliest `as_of` of these types.
+    Without such a type, returns the end of the job, or None if the job has not ended.
     """
     moments = [its.as_of for each in job.repositories for its in each.types if its.status == "completed" and its.as_of]
     return min(moments, default=job.completed_at)
@@ -137,7 +138,9 @@ def _fetching(job: JobState, progress: Progress, eta: datetime | None) -> Senten
 
 
 def _stored(job: JobState, progress: Progress) -> str:
-    """Returns how much is stored, in words. It is a percentage only if every total is known."""
+    """Returns how much is stored, in words: as a percentage if every total is known, otherwise as a number of threads
+    or rows.
+    """
     if progress.percent is not None:
         follows = " (all threads stored; comments, events and checks follow)"
         return f": {floor(progress.percent)} %" + (follows if progress.stored == progress.expected else "")
@@ -148,8 +151,8 @@ def _stored(job: JobState, progress: Progress) -> str:
 
 
 def _say(state: State, text: str, **times: datetime | None) -> Sentence:
-    """Returns the sentence. `text` names times in braces, and only those of `times` that it names are kept. If a time
-    is None, the words around its name, such as ` at {at}`, are left out.
+    """Returns the sentence. `text` names times in braces. Only the `times` that `text` names are kept. If a time is
+    None, the words around its name, such as ` at {at}`, are left out of the text.
     """
     for name, moment in times.items():
         if moment is None:

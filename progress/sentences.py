@@ -1,4 +1,6 @@
-"""Makes sentences for people. Whoever shows a sentence formats its times for the reader's time zone and locale."""
+"""Makes sentences for people. The program that shows a sentence formats its times for the reader's time zone and
+locale.
+"""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -32,8 +34,8 @@ def type_name(data_type: str) -> str:
 
 
 def count(number: int, noun: str, nouns: str = "") -> str:
-    """Returns a number with its noun: `1 repository`, `1,234 repositories`. `nouns` is the plural, if it is not the
-    noun with an s.
+    """Returns a number with its noun: `1 repository`, `1,234 repositories`. `nouns` is the plural. Without `nouns`, the
+    plural is the noun with an s.
     """
     return f"{number:,} {noun if number == 1 else nouns or f'{noun}s'}"
 

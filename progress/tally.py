@@ -14,9 +14,7 @@ from progress.views import JobState, RepositoryView
 
 
 class Hold(BaseModel):
-    """The state of some of a job's repositories: whether one of them is at work, and otherwise which waits hold them
-    up.
-    """
+    """The state of some of a job's repositories: whether a repository is at work, and if not, which wait ends first."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -56,12 +54,14 @@ class Hold(BaseModel):
 
     @property
     def waiting(self) -> Waiting | None:
-        """The wait that ends first; None if a repository is at work, or if none waits."""
+        """The wait that ends first. None if a repository is at work, or if no repository waits."""
         return None if self.goes_on else self.first
 
     @property
     def waiting_until(self) -> datetime | None:
-        """The moment before which none of the repositories can continue; None if one can continue at any moment."""
+        """The moment before which no repository can continue. None if a repository can continue at any moment, or if no
+        such moment is known.
+        """
         return None if self.may_continue else self.until
 
 

@@ -1,4 +1,4 @@
-"""Estimates the time that a job still needs: a range, the most likely value, and the reason.
+"""Estimates the time that a job still needs: a range, the most likely value, and the reason for the estimate.
 
 The model assumes that the job continues at its pace so far, and stands still while GitHub's budgets are used up. The
 short end of the range assumes less work, a higher pace, a lower price, and budgets that only this job uses. The long
@@ -44,11 +44,12 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Assumptions about the rest of a job: factors for the work left, the pace and the cost, and how many `others`
-    share the budgets.
+    """Assumptions about the rest of a job. `left`, `pace` and `cost` are factors for the work left, the pace and the
+    price. `tail` is the time after the last thread, as a share of the time worked so far. `others` is how many other
+    jobs share the budgets.
 
-    `requests` is how many REST requests are still to be sent after the last unit (a thread or an embedding). Each takes
-    `request_seconds`.
+    `requests` is how many REST requests are still to be sent after the last unit (a thread or an embedding). Each
+    request takes `request_seconds`.
     """
 
     left: float
@@ -85,7 +86,7 @@ def outlook(
     """Returns the time left, or a sentence that says why it is unknown.
 
     `rest` is the work left. `now` is the job's present mark, `earlier` are marks of the same attempt, oldest first.
-    `windows` are the budgets that the job spends from; `others` is how many other jobs may use the same ones.
+    `windows` are the budgets that the job spends from. `others` is how many other jobs may use the same budgets.
     """
     unknown = _unknown(job, rest)
     if unknown is not None:
@@ -150,7 +151,7 @@ class _Pace:
 
 
 def _pace(since: Mark, now: Mark) -> _Pace | None:
-    """Returns the pace between two marks; None if nothing was stored between them."""
+    """Returns the pace between two marks. Returns None if nothing was stored between the marks."""
     units, seconds = now.units - since.units, now.worked_seconds - since.worked_seconds
     if units <= 0 or seconds <= 0:
         return None
@@ -195,10 +196,10 @@ def simulate(
     delay: float,
     resume_seconds: float = RESUME_SECONDS,
 ) -> Future:
-    """Returns how long the work on `units` takes, and how often it waits, if each unit costs `cost` by resource and the
-    work stands still while a budget is used up.
+    """Simulates the work on `units`. Returns how long the work takes, and how often it waits for a budget.
 
-    The work begins after `delay` seconds, and after each wait it needs `resume_seconds` to resume. A resource without a
+    `per_second` is the pace, and `cost` is what one unit costs, by resource. The work stands still while a budget is
+    used up. It begins after `delay` seconds, and needs `resume_seconds` to resume after each wait. A resource without a
     window has no limit.
     """
     left = [each.left for each in windows]
@@ -237,8 +238,8 @@ def simulate(
 
 
 def _spend(left: list[float], places: Sequence[int], amount: float) -> None:
-    """Subtracts `amount` in all from the values in `left` at `places`: first from the largest value, down to 0, then
-    from the next, because requests are reserved from the largest budget.
+    """Subtracts `amount` in all from the budgets in `left` at `places`. Takes from the largest budget, down to 0, then
+    from the next largest. Requests are reserved from the largest budget, too.
     """
     for place in sorted(places, key=lambda each: -left[each]):
         taken = min(max(left[place], 0.0), amount)

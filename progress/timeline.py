@@ -52,7 +52,7 @@ class PastWait:
 
 @dataclass(frozen=True, slots=True)
 class EndedRepository:
-    """A repository that has ended. `error` is why it failed; None if it is complete."""
+    """A repository that has ended. `error` is why it failed. `error` is None if the repository is complete."""
 
     full_name: str
     at: datetime
@@ -75,8 +75,8 @@ class Story:
 
 
 def events(story: Story, me: str | None) -> list[Event]:
-    """Returns the latest events of the job, newest first. `me` is the reader's name in the audit; the reader's own
-    actions have `you` as their `who`. If `me` is None, no action is the reader's.
+    """Returns the latest events of the job, newest first. `me` is the name that the reader has in the audit. Actions of
+    the reader have `you` as their `who`. If `me` is None, no action counts as the reader's.
     """
     found = [*_of_job(story, me), *_of_waits(story), *_of_repositories(story)]
     # Of one moment the end comes last: it is the newest.
@@ -119,7 +119,9 @@ def _who(entry: Mapping[str, Any], me: str | None) -> str:
 
 
 def _selection(entry: Mapping[str, Any]) -> str:
-    """Returns which part of the job a request selected, in words; empty if all of it."""
+    """Returns which part of the job a request selected, in words. The text is empty if the request selected the whole
+    job.
+    """
     names = list(entry.get("repositories") or ())
     more = int(entry.get("more_repositories") or 0)
     named = names[0] if len(names) == 1 and not more else count(len(names) + more, "repository", "repositories")

@@ -1,8 +1,8 @@
 """Sums over all repositories of a job: what is stored, what is expected, and the percentage that follows from both.
 
-The percentage is `stored` of `expected`, where `expected` is `stored` plus `left`. It never falls: in each sweep
-`stored` only grows, and `left`, the smallest number that was ever left, only shrinks. If GitHub's counts rise,
-`expected` rises as rows are stored. The time left is computed from the latest estimates, which may rise.
+The percentage is stored / (stored + left). It never falls: it uses the largest number that was ever stored in each
+sweep, and the smallest number that was ever left. If GitHub's counts rise, `expected` rises only as rows are stored.
+The time left is computed from the latest estimates instead, which may rise.
 """
 
 from collections import Counter
@@ -29,12 +29,12 @@ _OPEN: frozenset[PartStatus] = frozenset({"pending", "in_progress"})
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """The work that is left. `units` counts threads and embeddings. `uncounted` is the number of sweeps whose total is
-    not known yet.
+    """The work that is left. `units` is the number of threads and embeddings. `uncounted` is the number of sweeps whose
+    total is not known yet.
 
-    After its last unit a sweep sends REST requests. `fewest_requests` and `requests` are for the sweeps that have
-    stored all their units: how many they will send at least, and probably. `most_requests` is how many all sweeps will
-    send at most.
+    A sweep sends REST requests after its last unit. `fewest_requests` and `requests` count only sweeps that have stored
+    all their units: how many requests these will send at least, and probably. `most_requests` is how many requests all
+    sweeps will send at most.
     """
 
     units: int
@@ -52,8 +52,8 @@ class Totals:
 
 
 def of(job: JobState) -> Totals:
-    """Returns the sums over all repositories of the job. It takes one pass over them, because a job may have a thousand
-    repositories, and is summed again whenever one of them changes.
+    """Returns the sums over all repositories of the job. Makes one pass over the repositories, because a job may have a
+    thousand of them, and is summed again after each change.
     """
     sums = {name: _Sum() for name in job.data_types}
     for repository in job.repositories:
@@ -97,8 +97,8 @@ class _Sum:
     waiting: int = 0
 
     def add(self, its: TypeView, held: frozenset[str] | None) -> None:
-        """Adds the type of one more repository. `held` is None if nothing waits in that repository. Otherwise `held`
-        names the types that wait; if it is empty, all types wait.
+        """Adds the data type of one more repository. `held` names the types that wait in that repository. If `held` is
+        empty, all types wait. If `held` is None, nothing waits.
         """
         stored, status = its.stored, its.status
         is_open = status in _OPEN
@@ -132,8 +132,8 @@ class _Sum:
 
 
 def with_expected_embeddings(repository: RepositoryView) -> RepositoryView:
-    """Returns the repository with one expected embedding for each expected thread: the sweep of the embeddings itself
-    knows only the stored threads.
+    """Returns the repository with one expected embedding for each expected thread. The sweep of the embeddings cannot
+    know that number, because it sees only the stored threads.
     """
     threads = [its for its in repository.types if its.data_type in THREADS and its.status != "skipped"]
     if not threads:
@@ -154,7 +154,7 @@ def with_expected_embeddings(repository: RepositoryView) -> RepositoryView:
 
 
 def _total(numbers: Iterable[int | None]) -> int | None:
-    """Returns the sum; None if one of the numbers is unknown."""
+    """Returns the sum, or None if one of the numbers is unknown."""
     total = 0
     for number in numbers:
         if number is None:
@@ -169,7 +169,7 @@ def _held(repository: RepositoryView) -> frozenset[str] | None:
 
 
 def _percent(sums: Iterable[_Sum]) -> float | None:
-    """Returns the percentage; None if one of the totals is unknown, or if all of them are 0."""
+    """Returns the stored percentage. Returns None if one of the totals is unknown, or if all totals are 0."""
     most_stored, left = 0, 0
     for its in sums:
         if its.unknown:

@@ -23,11 +23,12 @@ class FailureView(Failure):
 
 
 class TypeView(_View):
-    """One data type of one repository. `stored` and `expected` count threads, `counts` all stored rows. `expected` is
-    what is stored plus what is left. It falls when an estimate falls, and rises only when more is stored.
+    """One data type of one repository. `stored` and `expected` count threads, embeddings or events; `counts` holds all
+    stored rows by noun. `expected` is what is stored plus what is left. `expected` falls when an estimate falls, and
+    rises only when more is stored.
 
-    `notes` are sentences on what GitHub refuses of a type that is otherwise complete. `proof.sources` holds, for each
-    source of events (rows.EventSource), its `status`, `rows` and `as_of`, and for a skipped source the `reason`.
+    `notes` are sentences on what GitHub does not show of a type that is otherwise complete. `proof.sources` describes
+    each source of events (rows.EventSource) by `status`, `rows` and `as_of`, and a skipped source also by `reason`.
     """
 
     data_type: str
@@ -60,8 +61,8 @@ class TypeView(_View):
     """Whether `requests_ahead` is exact, because GitHub has counted what those requests list."""
 
     def expecting(self, left: int | None, estimate: int | None) -> "TypeView":
-        """Returns a copy with this number still to be stored (`left`) and this latest estimate of the total. Each is
-        None if it is unknown.
+        """Returns a copy with other numbers. `left` is how much is still to be stored, `estimate` is the latest
+        estimate of the total. Each number is None if it is unknown.
         """
         expected = None if left is None else self.stored + left
         return self.model_copy(update={"left": left, "expected": expected, "estimate": estimate})
