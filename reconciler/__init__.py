@@ -1,8 +1,10 @@
 """Reconciles jobs between Postgres and Temporal after an outage or a crash of one of them.
 
-A committed job that Temporal has not heard of is signaled. If the workflow of a job is gone (no code of ours runs
-when it is terminated or crashes), the job is signaled again if it had not begun, else ended with the reason. The
-same holds for readings of GH Archive. Workflows are told which jobs have to stop, and which slices are paused.
-Add-ons whose period is over, and workspaces and repositories that were added, removed or given to another owner, are
-handled as `polar.purchases.follow` says. Every worker and webhook server runs a reconciler.
+A committed job that Temporal has not heard of is signaled. The reconciler also looks for jobs whose workflow is gone,
+because no code of ours runs when a workflow is terminated or crashes. Such a job is signaled again if it was pending.
+Otherwise it is ended, with the reason. Readings of GH Archive are treated in the same way.
+
+Workflows are told which jobs have to stop, and which slices are paused. `polar.purchases.follow` handles add-ons whose
+period is over. It also handles workspaces and repositories that were added, removed or given to another owner. Every
+worker and webhook server runs a reconciler.
 """

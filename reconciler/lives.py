@@ -16,21 +16,21 @@ DESCRIBED_AT_ONCE = 10
 
 @dataclass(frozen=True)
 class Life:
-    """The state of a workspace's workflow. `end` is how it ended; None while it runs."""
+    """The state of a workflow. `end` is how the workflow ended, or None while the workflow runs."""
 
     first_run_id: str | None
     end: str | None
 
     def runs(self, job: Open) -> bool:
-        """Returns whether the workflow is running, and is the one to which the job was signaled: `first_run_id` is that
-        of the job. If either is None, only whether it is running counts.
+        """Returns whether the workflow is running and is the workflow to which the job was signaled. It is if both have
+        the same `first_run_id`. If one of the two ids is None, the workflow only has to be running.
         """
         known = self.first_run_id and job.first_run_id
         return self.end is None and (not known or self.first_run_id == job.first_run_id)
 
 
 async def describe(client: Client, workspace_id: str) -> Life:
-    """Asks whether the workspace's workflow runs, and how it ended. Raises `Unreachable` if Temporal does not
+    """Asks Temporal whether the workspace's workflow runs, and how it ended. Raises `Unreachable` if Temporal does not
     answer.
     """
     return await life_of(client, workspace_workflow_id(workspace_id))
@@ -71,5 +71,5 @@ ENDS = {
 
 
 def how(life: Life) -> str:
-    """Returns how the workflow ended, as the end of a sentence: `was terminated in Temporal`."""
+    """Returns how the workflow ended, as the end of a sentence, such as `was terminated in Temporal`."""
     return ENDS.get(life.end, f"is {life.end} in Temporal") if life.end else "was replaced in Temporal by another one"

@@ -39,8 +39,8 @@ log = structlog.get_logger(__name__)
 
 
 async def lost(client: Client, database: Database) -> list[str]:
-    """Returns the open jobs that no workflow runs, as text. Changes nothing. Raises `Unreachable` if Temporal does
-    not answer.
+    """Returns a line of text for each open job that no workflow runs. Changes nothing. Raises `Unreachable` if Temporal
+    does not answer.
     """
     async with database.transaction() as connection:
         heard = await job_signals.heard_and_open(connection, quiet=QUIET)
@@ -53,7 +53,9 @@ async def lost(client: Client, database: Database) -> list[str]:
 
 
 class Reconciler:
-    """Reconciles jobs, one round a second. Each process has one. If Temporal is away, the next round tries again."""
+    """Reconciles jobs, one round a second. Each process has one reconciler. If Temporal does not answer, the next round
+    tries again.
+    """
 
     def __init__(
         self,
@@ -63,7 +65,7 @@ class Reconciler:
         client: Client | None = None,
         interceptors: Sequence[Interceptor] = (),
     ) -> None:
-        """`interceptors` are for the client that the reconciler connects itself, if `client` is not given."""
+        """If `client` is None, the reconciler connects to Temporal itself, with these `interceptors`."""
         self._database = database
         self._interceptors = interceptors
         self._task_queue = task_queue
@@ -85,11 +87,11 @@ class Reconciler:
 
     @property
     def silence(self) -> timedelta:
-        """How long Temporal has not answered. Zero if it answers, or if Postgres is what does not answer."""
+        """How long Temporal has not answered. Zero if the last round succeeded, or if it failed because of Postgres."""
         return timedelta(seconds=monotonic() - self._heard_at) if self._trouble else timedelta()
 
     def hurry(self) -> None:
-        """Lets the next round begin at once. To be called when a job was committed."""
+        """Lets the next round begin at once. Has to be called when a job was committed."""
         self._hurried.set()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -127,8 +129,8 @@ class Reconciler:
             self._trouble, self._heard_at = None, monotonic()
 
     async def reconcile(self) -> None:
-        """Runs one round: tells Temporal of jobs and changes of which it has not heard, and ends jobs whose workflow is
-        gone. Raises `Unreachable` if Temporal does not answer, `RetryNow` if Postgres does not.
+        """Runs one round: tells Temporal of new jobs and of changes, and ends jobs whose workflow is gone. Raises
+        `Unreachable` if Temporal does not answer, and `RetryNow` if Postgres does not answer.
         """
         # An add-on ends, and what it paid for stops to be kept, whether Temporal is there or not.
         await self._follow_addons()
@@ -169,8 +171,8 @@ class Reconciler:
             log.info("add-ons followed", jobs=followed.job_ids, stopped=followed.stopped)
 
     async def _compare(self, client: Client) -> None:
-        """Ends jobs whose workflow is gone, and counts what jobs in progress have stored. Only one process at a time
-        does this.
+        """Ends jobs and readings of GH Archive whose workflow is gone, and counts what jobs in progress have stored.
+        Does nothing if another process is doing this.
 
         No transaction is open during requests to Temporal, so a row is checked again when it is written.
         """

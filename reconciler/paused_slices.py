@@ -1,7 +1,8 @@
 """Tells repositories' workflows which of their slices somebody paused in Temporal (`temporal activity pause`).
 
-Temporal tells neither the workflow nor a worker that an activity is paused. So workers and webhook servers check it,
-and the workflow shows in Postgres, in its details and in `BackfillStatus` what waits for an operator.
+Temporal tells neither the workflow nor a worker that an activity is paused. So the reconcilers ask Temporal for paused
+activities, and tell the workflows. A workflow then shows in Postgres, in its details and in `BackfillStatus` that the
+slice waits for an operator.
 """
 
 from collections.abc import Mapping
@@ -26,8 +27,8 @@ log = structlog.get_logger(__name__)
 
 
 class PausedSliceWatch:
-    """Looks for paused slices; one instance in each process. It remembers what it has told each workflow, so that it
-    tells only changes. A repeated message does no harm.
+    """Looks for paused slices. Each process has one watch. It remembers what each workflow was told, so that it tells
+    only changes. A repeated message does no harm.
     """
 
     def __init__(self, task_queue: str) -> None:
@@ -40,9 +41,9 @@ class PausedSliceWatch:
         self._can_look = True
 
     async def look(self, client: Client) -> None:
-        """Looks for paused slices, and tells workflows what has changed since the last look. Does nothing within
-        `LOOKED` of the last look, or if Temporal is too old to be asked. Raises `RPCError` for any other answer than
-        the list.
+        """Looks for paused slices, and tells workflows what has changed since the last look. Does nothing if the last
+        look was less than `LOOKED` ago, or if Temporal is too old to list paused activities. Raises `RPCError` if
+        Temporal fails to answer.
         """
         if not self._can_look or monotonic() - self._looked_at < LOOKED.total_seconds():
             return
@@ -82,8 +83,8 @@ TYPES: Mapping[str, DataType] = {each: each for each in get_args(DataType)}
 
 
 def _slice(activity: PendingActivityInfo) -> PausedSlice | None:
-    """Returns the slice that this activity runs (its id names the data type), and who paused it. None if the activity
-    is no slice, is not paused, or still finishes its page.
+    """Returns the paused slice that this activity runs, and who paused it. The data type of the slice is the activity's
+    id. Returns None if the activity is no slice, is not paused, or still finishes its page.
     """
     data_type = TYPES.get(activity.activity_id)
     if data_type is None or activity.state != PendingActivityState.PENDING_ACTIVITY_STATE_PAUSED:

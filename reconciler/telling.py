@@ -1,6 +1,7 @@
-"""Tells Temporal what was committed: jobs to run, to stop or to pause, and readings of GH Archive to start.
+"""Tells Temporal what was committed: jobs to run, to stop, to pause or to resume, and readings of GH Archive to start.
 
-A message is sent outside any transaction, and recorded as heard afterwards. A repeated message does no harm.
+A message is sent outside any transaction, and recorded as heard afterwards. If the process dies in between, the message
+is sent again, which does no harm.
 """
 
 from collections.abc import Collection
@@ -65,10 +66,10 @@ async def signal(client: Client, database: Database, job: Unheard, *, usable: Co
 
 
 async def stop(client: Client, database: Database, job: Stopping) -> None:
-    """Signals a workspace's workflow to stop a job, or repositories of it, at a page boundary, and records that the
+    """Signals a workspace's workflow to stop a job, or repositories of the job, at the end of a page. Records that the
     workflow has heard.
 
-    The signal only names the job: the workflow reads in the job's row what is to stop. If the workflow is gone,
+    The signal only names the job, and the workflow reads in the job's row what has to stop. If the workflow is gone,
     `reconciler.loop` ends the job. Raises `Unreachable` if Temporal does not answer.
     """
     handle = client.get_workflow_handle(workspace_workflow_id(job.workspace_id))
@@ -86,7 +87,8 @@ async def stop(client: Client, database: Database, job: Stopping) -> None:
 async def tell_of_pause(client: Client, database: Database, change: PauseChange) -> None:
     """Signals a workspace's workflow that a job was paused or resumed, and records that the workflow has heard.
 
-    If no workflow runs, the next one reads the job's row. Raises `Unreachable` if Temporal does not answer.
+    If no workflow runs, nobody has to hear of the change, because the next workflow reads the job's row. Raises
+    `Unreachable` if Temporal does not answer.
     """
     handle = client.get_workflow_handle(workspace_workflow_id(change.workspace_id))
     message = Pause if change.paused else Resume
@@ -113,8 +115,8 @@ async def start_archive(
     usable: Collection[str],
     task_queue: str,
 ) -> None:
-    """Starts the workflow of a committed reading of GH Archive, unless it has run before. `usable` are the search
-    attributes that Temporal has. Raises `Unreachable` if Temporal does not answer.
+    """Starts the workflow of a committed reading of GH Archive. Does nothing if the workflow has been started before.
+    `usable` are the search attributes that Temporal has. Raises `Unreachable` if Temporal does not answer.
     """
     try:
         await client.start_workflow(
