@@ -1,1 +1,3 @@
-"""The SQL files that define the shape of the database, and the code that brings any database into it (`migrate.py`)."""
+"""The SQL files that define the shape of the database, and the code that gives any database that shape
+(`migrate.py`).
+"""

@@ -1,7 +1,8 @@
-"""Brings a database into the shape that `host/*.sql` and `ours/*.sql` define, whatever its present shape is.
+"""Gives a database the shape that `host/*.sql` and `ours/*.sql` define, whatever its present shape is.
 
-It keeps no state between runs: each run compares the database's catalog with the files, and does what is missing. So
-it can be repeated, and it restores what somebody dropped. Before it changes anything, it names what it cannot mend.
+No state is kept between runs. Each run compares the database's catalog with the files, and makes the missing changes.
+So a migration can be repeated, and it restores what somebody dropped. An error names what cannot be migrated, before
+anything is changed.
 """
 
 import asyncio
@@ -38,14 +39,16 @@ async def migrate(
     patience: float = 60,
     report: Report = print,
 ) -> None:
-    """Creates what is missing, and relaxes constraints that GitHub's data would violate. Each change is reported as one
+    """Creates what is missing, and relaxes constraints that GitHub's data would violate. Reports each change as one
     line. A second call changes nothing.
 
-    `dsn` has to be a direct connection, not a transaction pooler. Concurrent calls wait for each other. A large
-    table is neither rewritten nor locked for long. If a lock is not free within `patience` seconds, a `RetryNow`
-    names the table and who holds the lock; earlier changes stay, and the next call continues. What a migration may
-    not mend, such as a view in the place of a table, raises a `BadInput` before any change. `replace_host_keys`
-    drops the host's unique (github_id) of `comments`, on which the host's own upserts rely.
+    `dsn` has to lead to Postgres without a transaction pooler. `replace_host_keys` drops the host's unique key
+    (github_id) of `comments`, on which the host's own upserts rely. Concurrent calls wait for each other. A large table
+    is neither rewritten nor locked for long.
+
+    Raises `RetryNow` if a lock is not free within `patience` seconds. The error names the table and who holds the lock.
+    Earlier changes stay, and the next call continues. Raises `BadInput`, before any change, if a migration may not mend
+    something, such as a view in the place of a table.
     """
     connection = await _connect(dsn)
     try:
@@ -63,7 +66,9 @@ async def migrate(
 
 
 async def pending(dsn: str, *, embedding_dimensions: int = 384) -> list[str]:
-    """Returns the changes that `migrate` would make, one line each. It makes none. Raises as `migrate` does."""
+    """Returns the changes that `migrate` would make, one line each, and makes no change. Raises `BadInput` as `migrate`
+    does.
+    """
     connection = await _connect(dsn)
     try:
         await _prepare(connection)
@@ -105,7 +110,7 @@ async def _plan(
     connection: asyncpg.Connection, dimensions: int, replace_host_keys: bool = False
 ) -> tuple[bool, Shape, Shape, list[str], list[Step]]:
     """Plans a migration. Returns whether this is Supabase, the wanted shape, the present shape, the roles that must not
-    read new tables, and the steps.
+    read new tables, and the steps of the migration.
     """
     supabase = await policies.has_supabase(connection)
     await check_rights(connection, "DATABASE_DIRECT_URL")
@@ -169,8 +174,10 @@ async def _prepare(connection: asyncpg.Connection) -> None:
 
 
 async def _alone(connection: asyncpg.Connection, report: Report) -> None:
-    """Waits until no other migration runs, then keeps others out. It polls, because a statement that waits for a lock
-    holds a snapshot, and `create index concurrently` in the other migration would wait until that snapshot is gone.
+    """Waits until no other migration runs, then keeps other migrations out.
+
+    Tries again and again instead of waiting for the lock. A statement that waits for a lock holds a snapshot, and
+    `create index concurrently` in the other migration would wait until that snapshot is gone.
     """
     said = False
     while not await connection.fetchval(f"select pg_try_advisory_lock({_LOCK})"):
@@ -207,7 +214,7 @@ def _check_that_rows_can_be_secured(wanted: Shape, there: Shape) -> None:
 
 @asynccontextmanager
 async def _running(statement: str) -> AsyncIterator[None]:
-    """Adds the text of the statement to errors that are raised inside the context."""
+    """Adds the text of the statement to errors of Postgres that are raised inside the context."""
     try:
         yield
     except asyncpg.InsufficientPrivilegeError as error:
@@ -226,7 +233,9 @@ def _line(error: asyncpg.PostgresError) -> str:
 
 
 async def _take(connection: asyncpg.Connection, step: Step, patience: float) -> None:
-    """Makes a step of the migration. If a lock is not free, tries again until `patience` seconds are over."""
+    """Makes a step of the migration. If a lock is not free, tries again, and raises `RetryNow` after `patience`
+    seconds.
+    """
     clock = asyncio.get_running_loop().time
     deadline = clock() + patience
     while True:
@@ -260,7 +269,7 @@ async def _do(connection: asyncpg.Connection, step: Step, patience: float) -> No
 
 
 async def _remove_invalid(connection: asyncpg.Connection, step: Step) -> None:
-    """Drops an index that could not be finished. A unique index would otherwise keep refusing rows."""
+    """Drops a unique index that could not be finished, because such an index would keep refusing rows."""
     names = await connection.fetch(
         """
         select indexrelid::regclass::text from pg_index

@@ -40,7 +40,7 @@ class _Change:
 
 
 def conflicts(wanted: Shape, there: Shape) -> list[tuple[str, str]]:
-    """Returns what no migration may mend: (what, why), both as text for people."""
+    """Returns the conflicts that no migration may mend, as (what, why). Both are texts for people."""
     return [
         (what, why)
         for table in wanted.tables.values()
@@ -79,8 +79,7 @@ def _demanding(column: Column) -> bool:
 def steps(
     wanted: Shape, there: Shape, relaxed: list[Relaxation], *, hidden_from: list[str], replace_host_keys: bool
 ) -> Iterator[Step]:
-    """Yields the steps from the shape `there` to the shape `wanted`, in order. There must be no `conflicts` between
-    them.
+    """Yields the steps from the shape `there` to the shape `wanted`, in order. The two shapes must have no `conflicts`.
 
     `relaxed` are the host's constraints to relax. The roles `hidden_from` get no access to our new tables. With
     `replace_host_keys`, the `kept_keys` are dropped.
@@ -114,8 +113,8 @@ def steps(
 
 
 def kept_keys(there: Shape) -> list[Index]:
-    """Returns the host's unique indexes on (github_id) of `comments`. They refuse a conversation comment and a review
-    comment with the same GitHub id.
+    """Returns the host's unique indexes on (github_id) of `comments`. Such an index refuses a conversation comment and
+    a review comment with the same GitHub id.
     """
     comments = there.tables.get("comments")
     keys = comments.indexes if comments else []
@@ -242,10 +241,10 @@ def _comments(wanted: Table, there: Table | None) -> Iterator[str]:
 
 
 def _column(column: Column, *, bare: bool = False, filled: bool = True) -> str:
-    """Returns the column as SQL; with `bare`, only its name and type.
+    """Returns the column as SQL. With `bare`, returns only its name and type.
 
-    `filled=False`: the column is added to an existing table, whose rows have no value for it. `not null` is then left
-    out, unless there is a default.
+    `filled` is False if the column is added to an existing table, whose rows have no value for it. `not null` is then
+    left out, unless the column has a default.
     """
     sql = f"{quoted(column.name)} {column.type}"
     if bare:

@@ -1,7 +1,8 @@
-"""Row level security of our tables in a Supabase database, whose public API shows every table of the schema.
+"""Row level security of our tables in a Supabase database, where a public API gives access to every table of the
+schema.
 
-`supabase/*.sql` say what signed-in users may read. The policies are created on temporary tables and read back from
-the catalog, so that wanted and present policies have the same wording.
+`supabase/*.sql` say what signed-in users may read. The policies are created on temporary tables and read back from the
+catalog, so that wanted and present policies have the same wording.
 """
 
 from collections.abc import Iterable
@@ -100,10 +101,10 @@ class Policy(BaseModel):
 
 
 async def has_supabase(connection: asyncpg.Connection) -> bool:
-    """Returns whether this is a Supabase database: it has `auth.uid()` and the role `authenticated`.
+    """Returns whether this is a Supabase database, which has `auth.uid()` and the role `authenticated`.
 
-    Raises `BadInput` if it has them but the connection's role may not use them, because policies could then not be
-    created.
+    Raises `BadInput` if the connection's role may not use the schema `auth` of a Supabase database, because policies
+    could then not be created.
     """
     found = await connection.fetchrow(
         """
@@ -158,7 +159,7 @@ async def steps(connection: asyncpg.Connection, wanted: Shape, api_roles: Iterab
 
 
 async def foreign(connection: asyncpg.Connection, wanted: Shape) -> list[Policy]:
-    """Returns the policies on our tables that somebody else created and that hold for users of the public API."""
+    """Returns the policies on our tables that do not come from our files and that hold for users of the public API."""
     ours = [table for table in wanted.tables if table in wanted.ours]
     known = {(each.table, each.name) for each in (await _wanted(connection, wanted))[0]}
     there = await _policies(connection, ours)
@@ -170,7 +171,7 @@ async def _policies(connection: asyncpg.Connection, tables: Iterable[str]) -> li
 
 
 async def _wanted(connection: asyncpg.Connection, wanted: Shape) -> tuple[list[Policy], list[tuple[str, str, str]]]:
-    """Returns the wanted policies, and the wanted rights to read as (table, column, role). It creates them only
+    """Returns the wanted policies, and the wanted rights to read as (table, column, role). Creates the policies only
     temporarily.
     """
     ours = [table for table in wanted.tables if table in wanted.ours]

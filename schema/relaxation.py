@@ -1,9 +1,9 @@
-"""Finds the host's CHECK constraints that GitHub's real data violates. It tests them with records, because their names
-do not tell.
+"""Finds the host's CHECK constraints that GitHub's real data violates. The constraints are tested with records, because
+their names do not tell what they refuse.
 
-Each table has one record that every sensible constraint accepts, and variations of it that GitHub really sends. A
-constraint that accepts the record and refuses a variation has to be relaxed. One that refuses the record itself is
-about something else, and stays.
+Each table has one record that every sensible constraint accepts, and variations of the record that GitHub really sends.
+A constraint that accepts the record and refuses a variation has to be relaxed. A constraint that refuses the record
+itself is about something else, and stays.
 """
 
 import json
@@ -120,8 +120,8 @@ _LESSONS: dict[str, list[tuple[str, Record]]] = {"notifications": [("status", {"
 
 @dataclass(frozen=True)
 class Relaxation:
-    """A constraint to relax. `refuses` says which data it refuses. `replacement` is the constraint in its place; None
-    if it is only dropped.
+    """A constraint to relax. `refuses` names the data that the constraint refuses. `replacement` is a constraint to put
+    in its place, or None if the constraint is only dropped.
     """
 
     table: str
@@ -131,8 +131,8 @@ class Relaxation:
 
 
 async def relaxations(connection: asyncpg.Connection, there: Shape) -> list[Relaxation]:
-    """Returns the CHECK constraints of the tables `there` that refuse data that GitHub sends, or that this system
-    writes.
+    """Returns the CHECK constraints to relax, because they refuse data that GitHub sends or that this system writes.
+    `there` is the present shape of the database.
     """
     return [
         relaxation

@@ -1,6 +1,6 @@
 """Checks the database role of the programs before anything starts.
 
-Row level security does not refuse a role; it shows the role no rows. A worker would find no workspaces and no jobs,
+Row level security does not refuse a role, but hides rows from it. A worker would then find no workspaces and no jobs,
 without an error.
 """
 
@@ -60,10 +60,10 @@ order by array_position($1::text[], relname::text)
 async def check_rights(
     connection: "asyncpg.Connection | asyncpg.pool.PoolConnectionProxy", setting: str = "DATABASE_URL"
 ) -> None:
-    """Checks that the connection's role sees every row, and has the rights that this release needs. Raises a `BadInput`
-    that names `setting`.
+    """Checks that the connection's role sees every row, and has the rights that this release needs. If not, raises a
+    `BadInput` that names `setting`.
 
-    Tables that are missing are skipped; for these, other errors name `starter.py migrate`.
+    Missing tables are skipped, because the errors that they cause later name `starter.py migrate`.
     """
     pairs = [(table, right) for table, rights in RIGHTS.items() for right in rights]
     rows = await connection.fetch(_CHECK, [*RIGHTS], *map(list, zip(*pairs, strict=True)))
@@ -78,5 +78,5 @@ async def check_rights(
 
 
 def _some(names: list[str], separator: str = ", ") -> str:
-    """Returns the first few names, as text."""
+    """Returns the first five names as text, and how many more there are."""
     return separator.join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

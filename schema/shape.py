@@ -1,8 +1,8 @@
 """The shape of a database as Postgres' catalog describes it.
 
-`host/*.sql` and `ours/*.sql` define the wanted shape. They do not touch real tables: they create temporary tables,
-which are read back from the catalog and rolled back. So Postgres itself interprets the files, and the wanted and the
-present shape have the same wording.
+`host/*.sql` and `ours/*.sql` define the wanted shape. They are run on temporary tables, which are read back from the
+catalog and rolled back. So Postgres itself interprets the files, and the wanted and the present shape have the same
+wording.
 """
 
 from dataclasses import dataclass
@@ -143,8 +143,8 @@ class Index(_Fact):
 
     @property
     def operators(self) -> str:
-        """The access method, the keys and the operator classes. They matter for a vector index: an index for one
-        distance does not serve queries by another distance.
+        """The access method, the keys and the operator classes. Operator classes matter for a vector index, because an
+        index for one distance does not serve queries by another distance.
         """
         return self.using.partition(" WITH (")[0].partition(" WHERE ")[0]
 
@@ -161,9 +161,8 @@ class Index(_Fact):
 
 
 class Table(_Fact):
-    """A table. `sql` is its name in statements: quoted, and with its schema if that is not in the search_path.
-
-    `secured`: row level security is enabled.
+    """A table. `sql` is its name in statements: quoted, and with its schema if the schema is not in the search_path.
+    `secured` says whether row level security is enabled.
     """
 
     name: str
@@ -191,8 +190,8 @@ class Function(_Fact):
 
 @dataclass(frozen=True)
 class Shape:
-    """The tables of a database, in an order in which they can be created. `ours` are the names of the tables that the
-    host does not have.
+    """The tables and functions of a database. The tables are in an order in which they can be created. `ours` are the
+    names of the tables that the host does not have.
     """
 
     tables: dict[str, Table]
@@ -201,8 +200,7 @@ class Shape:
 
 
 async def wanted(connection: asyncpg.Connection, *, dimensions: int, supabase: bool = False) -> Shape:
-    """Returns the shape that the files define, where a vector has `dimensions` values. It creates tables only
-    temporarily.
+    """Returns the shape that the files define, where a vector has `dimensions` values. Creates tables only temporarily.
 
     `supabase` adds the functions that policies call.
     """
@@ -229,8 +227,8 @@ async def wanted(connection: asyncpg.Connection, *, dimensions: int, supabase: b
 async def found(connection: asyncpg.Connection, like: Shape) -> Shape:
     """Returns the part of the shape `like` that this database has, in any schema of its search_path.
 
-    In the `tables` of the result, a table's key is its name. Partitions of the tables are included, with `Table.sql`
-    as their key.
+    `tables` of the result maps the names of tables to the tables. It also holds the partitions of the tables, by
+    `Table.sql`.
     """
     tables = await _tables(connection, _VISIBLE_TABLES, list(like.tables))
     partitions = [name for table in tables.values() for name in table.partitions]
