@@ -14,11 +14,11 @@ ASSUMED_BYTES_PER_SECOND = 20e6
 
 
 async def archive_estimate(url: str, first: datetime, last: datetime, rate: float | None) -> list[str]:
-    """Returns lines for people that say what it costs to read the hours of GH Archive from `first` to `last`, both
-    included: files, bytes and time. It requests the sizes of at most `SAMPLES` files.
+    """Returns lines for people that say what it costs to read hours of GH Archive: files, bytes and time. `first` and
+    `last` are the first and the last hour to be read. The function requests the sizes of at most `SAMPLES` files.
 
-    `rate` is the speed of the latest readings in bytes a second; None if there were none. Raises `BadInput` if the
-    archive has none of the files that it was asked for, or does not answer like an archive.
+    `rate` is the speed of the latest readings in bytes a second, or None if nothing was read yet. Raises `BadInput` if
+    the archive has none of these files, does not answer like an archive, or cannot be reached.
     """
     from github.events.archive import Archive, name_of
 

@@ -15,8 +15,8 @@ MOST_HITS = 1_000
 
 
 def _whole_number(most: int) -> Callable[[Any, Sequence[Any]], int]:
-    """Returns a parser for whole numbers in plain digits, up to `most`. Python's own parser would also accept 1_0,
-    1e3 or +5.
+    """Returns a parser for whole numbers from 1 to `most`, written in the digits 0 to 9 only. Python's own parser would
+    also accept 1_0 or +5.
     """
 
     def read(_type: Any, tokens: Sequence[Any]) -> int:
@@ -29,8 +29,8 @@ def _whole_number(most: int) -> Callable[[Any, Sequence[Any]], int]:
 
 
 def _read_moment(_type: Any, tokens: Sequence[Any]) -> datetime:
-    """Returns the moment that a text in ISO 8601 gives, in UTC. A text without a time zone is in UTC; a date is its
-    midnight.
+    """Returns the moment in a text in ISO 8601, converted to UTC. A text without a time zone is taken as UTC. A date
+    stands for its midnight.
     """
     text = tokens[0].value
     try:

@@ -1,4 +1,4 @@
-"""Changes a job that exists: the request is committed first, and then signaled to the job's workflow."""
+"""Changes an existing job. The request is committed first, and then signaled to the workflow of the job's workspace."""
 
 from api.models import Backfill
 from cli.actor import operator
@@ -9,8 +9,8 @@ from store.job_requests import Change
 
 
 async def change_job(reference: str, change: Change, *, workspaces: bool = False, json: bool = False) -> int:
-    """Makes `change` to a job and returns the exit code. With `workspaces`, `reference` may also name a workspace,
-    whose latest job is then changed. With `json`, it prints the job after the change.
+    """Makes `change` to a job and returns the exit code. With `workspaces`, `reference` may also name a workspace. Then
+    the workspace's latest job is changed. With `json`, prints the job after the change.
     """
     client = (await connect_temporal()).client
     async with open_database() as database:

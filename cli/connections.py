@@ -18,7 +18,9 @@ from store.database import Database
 
 
 class Temporal(NamedTuple):
-    """A connected client, the search attributes that the namespace has, and the task queue of workflows."""
+    """A client that is connected to Temporal, the search attributes that the namespace has, and the task queue of
+    workflows.
+    """
 
     client: Client
     search_attributes: frozenset[str]
@@ -27,8 +29,8 @@ class Temporal(NamedTuple):
 
 @asynccontextmanager
 async def open_database() -> AsyncIterator[Database]:
-    """Opens a pool of connections and closes it at the end. Raises `BadInput` if its role lacks rights that this
-    release needs.
+    """Opens a pool of connections, and closes the pool when the context ends. Raises `BadInput` if the database role
+    lacks rights that this release needs.
     """
     async with Database(settings.load(settings.Database).database_url, size=2) as database:
         async with database.transaction() as connection:
@@ -38,7 +40,7 @@ async def open_database() -> AsyncIterator[Database]:
 
 async def connect_temporal() -> Temporal:
     """Connects to Temporal, and registers search attributes that its namespace lacks. The settings of Postgres are
-    checked first, so that a command with a wrong one ends before it does anything.
+    checked before that, so that a command with a wrong setting changes nothing.
 
     Raises `BadInput` for a wrong setting, and `Unreachable` if Temporal does not answer.
     """
@@ -49,8 +51,8 @@ async def connect_temporal() -> Temporal:
 
 
 async def signal_job(at: Temporal, database: Database, job_id: str) -> None:
-    """Signals a committed job to its workspace's workflow. If Temporal does not answer, prints that the reconciler will
-    signal it later.
+    """Signals a committed job to its workspace's workflow. If Temporal or Postgres does not answer, prints that the job
+    will be signaled later. The reconciler then does so.
     """
     async with database.transaction() as connection:
         unheard = await job_signals.unheard(connection, job_id=job_id)
@@ -62,10 +64,11 @@ async def signal_job(at: Temporal, database: Database, job_id: str) -> None:
 
 
 async def signal_changes(client: Client, database: Database, job_id: str) -> None:
-    """Signals a committed cancel, pause or resume to the job's workflow, unless the workflow has heard of it already.
+    """Signals a committed cancel, pause or resume to the workflow of the job's workspace, unless the workflow already
+    knows of it.
 
-    Raises `Unreachable` if Temporal does not answer; the reconciler then signals it later, because the request is
-    committed.
+    Raises `Unreachable` if Temporal does not answer. The request is committed by then, so the reconciler signals it
+    later.
     """
     async with database.transaction() as connection:
         stopping = await job_signals.stopping(connection, job_id=job_id)

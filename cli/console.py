@@ -13,9 +13,7 @@ PIPED_WIDTH = 240
 
 
 def console() -> Console:
-    """Returns a console that prints names and messages unchanged, without interpreting markup or emoji codes in
-    them.
-    """
+    """Returns a console that prints texts unchanged. Markup and emoji codes in the texts are not interpreted."""
     width = None if sys.stdout.isatty() else PIPED_WIDTH
     return Console(width=width, markup=False, emoji=False, highlight=False)
 
@@ -32,5 +30,5 @@ def complain(what: str, exit_code: int) -> int:
 
 
 def one_line(what: object) -> str:
-    """Returns the text on one line, without secrets."""
+    """Returns `what` as text on one line, without secrets."""
     return " ".join(logs.redact(str(what)).split())

@@ -23,7 +23,7 @@ PATIENCE_SECONDS = 900.0
 
 @dataclass(frozen=True)
 class Look:
-    """A job as `watch` sees it: its view as of Postgres' last answer."""
+    """A job as `watch` shows it: the view that Postgres returned last, and whether Postgres still answers."""
 
     job: JobView
     away_since: datetime | None = None
@@ -31,24 +31,24 @@ class Look:
 
 
 async def find_job(database: Database, reference: str) -> str:
-    """Returns the job's id. `reference` is the id itself, or the id or slug of a workspace, which stands for its
-    latest job.
+    """Returns the job's id. `reference` is that id, or the id or slug of a workspace. For a workspace, the id of its
+    latest job is returned.
     """
     async with database.transaction() as connection:
         return await job_views.find(connection, reference)
 
 
 async def read_job(database: Database, job_id: str) -> JobView:
-    """Returns the job's view, as of one moment."""
+    """Returns the job's view. All its parts are as of the same moment."""
     async with database.transaction() as connection:
         return await job_views.look(connection, job_id)
 
 
 async def follow_job(database: Database, job_id: str) -> AsyncIterator[Look]:
-    """Yields the job each time its view may have changed, and once more when it has ended. While Postgres does not
-    answer, yields the last view again, with `away_since`.
+    """Yields the job each time its view may have changed, until the view of the ended job was yielded. While Postgres
+    does not answer, yields the last view again and again, with `away_since`.
 
-    Raises `Unreachable` if Postgres does not answer at the start, or for `PATIENCE_SECONDS`.
+    Raises `Unreachable` if Postgres does not answer at the start, or does not answer for `PATIENCE_SECONDS`.
     """
     look: Look | None = None
     fingerprint, read_at, answered = None, 0.0, time.monotonic()
@@ -73,5 +73,5 @@ async def follow_job(database: Database, job_id: str) -> AsyncIterator[Look]:
 
 
 def exit_code(job: JobSummary) -> int:
-    """Returns the exit code for a job: 1 if it was canceled, failed or ended with failures, else 0."""
+    """Returns the exit code for a job: 1 if the job was canceled, failed or ended with failures, else 0."""
     return 1 if job.ended and not job.ended_well else 0

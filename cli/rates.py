@@ -39,7 +39,9 @@ class Rates:
         return max(self._samples[-1].rows - self._samples[0].rows, 0) / seconds if seconds else 0.0
 
     def of(self, data_type: str) -> float:
-        """Returns stored threads of this type a second; for events, stored events."""
+        """Returns how many threads of this type are stored a second. For events, returns the events stored a second.
+        The result is 0 while the rate is unknown.
+        """
         seconds = self._seconds()
         if not seconds:
             return 0.0

@@ -9,7 +9,7 @@ _ELLIPSIS = "…"
 
 
 def clock(moment: datetime, *, seconds: bool = False) -> str:
-    """Returns hour and minute, in local time."""
+    """Returns hour and minute (and with `seconds` also the second), in local time."""
     return moment.astimezone().strftime("%H:%M:%S" if seconds else "%H:%M")
 
 
@@ -19,17 +19,17 @@ def date_and_time(moment: datetime) -> str:
 
 
 def at(moment: datetime, now: datetime) -> str:
-    """Returns hour and minute; with the date if `moment` is on another day than `now`."""
+    """Returns hour and minute, in local time. If `moment` is on another day than `now`, returns the date, too."""
     return clock(moment) if moment.astimezone().date() == now.astimezone().date() else date_and_time(moment)
 
 
 def say(sentence: Sentence, now: datetime) -> str:
-    """Returns the sentence with its times written in local time."""
+    """Returns the sentence as text, with its times in local time."""
     return sentence.in_words(lambda moment: at(moment, now))
 
 
 def size(number: float) -> str:
-    """Returns a number of bytes: `1.23 GB`."""
+    """Returns a number of bytes as text, such as `1.23 GB`."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if number < 1_000:
             return f"{number:.3g} {unit}"
@@ -38,12 +38,12 @@ def size(number: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Returns a duration in words: `45 s`, `12 min`, `3 h`, `4 days`."""
+    """Returns a duration as text, such as `45 s`, `12 min`, `3 h` or `4 days`."""
     return _ranged(seconds, seconds)
 
 
 def time_left(left: TimeLeft) -> str:
-    """Returns the time left in words: `10 to 14 min left`."""
+    """Returns the time left as text, such as `10 to 14 min left`."""
     return f"{_ranged(left.from_seconds, left.to_seconds)} left"
 
 
@@ -56,7 +56,7 @@ def _ranged(least: float, most: float) -> str:
 
 
 def rate(per_second: float) -> str:
-    """Returns a rate in words: `340/s`, `3.4/s`, `24/min`; empty for 0."""
+    """Returns a rate as text, such as `340/s`, `3.4/s` or `24/min`. Returns an empty text for a rate near 0."""
     if per_second >= 0.95:
         return f"{per_second:,.0f}/s" if per_second >= 9.95 else f"{per_second:.1f}/s"
     per_minute = per_second * 60
@@ -64,14 +64,16 @@ def rate(per_second: float) -> str:
 
 
 def few(number: int) -> str:
-    """Returns a number in at most six columns: `12,345`, `123k`, `12.3M`."""
+    """Returns a number as text in few columns, such as `12,345`, `123k` or `12.3M`."""
     if number < 100_000:
         return f"{number:,}"
     return f"{number // 1_000}k" if number < 1_000_000 else f"{number / 1e6:.1f}M"
 
 
 def cut_middle(name: str, width: int) -> str:
-    """Returns the name in at most `width` columns. The middle is cut, because beginning and end tell names apart."""
+    """Returns the name in at most `width` columns. A name that is too long loses its middle, because beginning and end
+    tell names apart best.
+    """
     if len(name) <= width:
         return name
     end = (width - 1) // 2

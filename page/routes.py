@@ -1,7 +1,7 @@
 """Serves the settings page and the modules of its web component.
 
-`GET /workspaces/{id}/settings/data-retention` is a page without data: the component in it calls the API with the
-reader's token. `GET /static/{name}` serves the files of `page/static` unchanged, as there is no build step.
+`GET /workspaces/{id}/settings/data-retention` serves a page without data. The component in the page calls the API with
+the reader's token. `GET /static/{name}` serves the files of `page/static` unchanged, because there is no build step.
 """
 
 import gzip
@@ -68,7 +68,9 @@ class _File:
 
 
 class Page:
-    """The settings page and its files, which are read once. Other pages, at `origins`, may load its component."""
+    """The settings page and its files. The files are read once, when the object is made. Pages of `origins` may load
+    the component, too.
+    """
 
     def __init__(self, origins: Collection[str] = ()) -> None:
         self._origins = frozenset(origins)
@@ -97,8 +99,8 @@ class Page:
         return [name for name in self._files if name.endswith(".js") and name not in ENTRY]
 
     async def settings_page(self, request: web.Request) -> web.StreamResponse:
-        """Serves the page. It is the same for every workspace, even for one that does not exist; only the API checks
-        rights.
+        """Serves the page. Its content does not depend on whether the workspace exists or the reader may see it,
+        because only the API checks rights.
         """
         try:
             workspace = UUID(request.match_info["id"])
@@ -118,8 +120,8 @@ class Page:
         return _answer(request, file, headers)
 
     def _crossing(self, request: web.Request) -> dict[str, str]:
-        """Returns the CORS headers. Browsers fetch modules with CORS, and the component also requests its stylesheet
-        with CORS.
+        """Returns the CORS headers for a static file. They are needed because browsers fetch modules with CORS, and the
+        component fetches its stylesheet with CORS, too.
         """
         if not self._origins:
             return {}
@@ -130,7 +132,7 @@ class Page:
 
 
 def _answer(request: web.Request, file: _File, headers: Mapping[str, str]) -> web.Response:
-    """Answers with the file, or with 304 if the caller already has it."""
+    """Returns the file as the answer, or an answer with status 304 if the caller already has this file."""
     # A weak one: packed or not, it is the same file.
     tagged = {"Vary": "Accept-Encoding", **headers, "ETag": f'W/"{file.tag}"'}
     if any(known.value in ("*", file.tag) for known in request.if_none_match or ()):

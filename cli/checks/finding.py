@@ -58,7 +58,7 @@ def bad_setting(check: str, error: BadInput) -> Finding:
 
 
 def trouble(check: str, error: BackfillError, to_do: str = "") -> Finding:
-    """Returns the finding that a check failed with this error."""
+    """Returns the finding that a check failed with this error. `to_do` is the advice if the error itself has none."""
     away = isinstance(error, (Unreachable, RetryNow))
     return Finding(
         check=check,
@@ -70,8 +70,8 @@ def trouble(check: str, error: BackfillError, to_do: str = "") -> Finding:
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
-    """Returns the exit code of `doctor`: 2 if a setting cannot be read; 3 if a server did not answer and no check
-    passed; 1 if a check failed otherwise; else 0.
+    """Returns the exit code of `doctor`. It is the first of these that applies: 2 if a setting cannot be read, 3 if a
+    server did not answer and no check passed, 1 if any check failed, else 0.
     """
     if any(each.cause == "setting" for each in findings):
         return 2

@@ -17,8 +17,8 @@ API_NAMES = {"graphql": "points", "core": "REST requests"}
 
 
 async def examine(private_repositories: int) -> AsyncIterator[Finding]:
-    """Checks GitHub. `private_repositories` is the number of private repositories in all workspaces: a token without a
-    scope cannot read them.
+    """Yields the findings on GitHub. `private_repositories` is the number of private repositories in all workspaces. It
+    matters because a token without the scope `repo` cannot read private repositories.
     """
     at = settings.load(settings.GitHub)
     for secret in at.tokens:
@@ -36,7 +36,7 @@ async def examine(private_repositories: int) -> AsyncIterator[Finding]:
 
 
 def credential(of: "Health", share: float, private_repositories: int) -> Finding:
-    """Returns the finding on one credential. `share` is the fraction of its budget that backfills may use.
+    """Returns the finding on one credential. `share` is the fraction of the credential's budget that backfills may use.
     `private_repositories` is the number of private repositories in all workspaces.
     """
     check = f"GitHub, {of.credential}"

@@ -1,5 +1,5 @@
-"""Checks Postgres: whether it answers, whether a pooler is in between, whether it has this release's tables, its clock
-and its disk.
+"""Checks Postgres: whether it answers and whether a pooler is in between, this release's tables, the clock and the
+disk.
 """
 
 from collections.abc import AsyncIterator
@@ -49,7 +49,9 @@ def _clock(server: health.Server) -> Finding:
 
 
 def clock(check: str, ahead: float, whose: str) -> Finding:
-    """Returns the finding on a server's clock, which is `ahead` seconds ahead of ours."""
+    """Returns the finding on a server's clock. `ahead` says by how many seconds it is ahead of the clock of this
+    machine, and `whose` names the server.
+    """
     if abs(ahead) > CLOCK_SECONDS:
         way = "ahead of" if ahead > 0 else "behind"
         return warning(check, f"{abs(ahead):.0f} s {way} this machine's", f"let NTP set the clocks of {whose} and here")
@@ -57,8 +59,8 @@ def clock(check: str, ahead: float, whose: str) -> Finding:
 
 
 def disk(server: health.Server) -> Finding:
-    """Returns the finding on the free space of Postgres' disk. It is `ok` if the free space cannot be seen from this
-    machine.
+    """Returns the finding on the free space of Postgres' disk. The finding is `ok` if the free space cannot be found
+    out from this machine.
     """
     if server.free_share is None or server.free_bytes is None:
         return ok("disk of Postgres", "not to be known from here: watch it where Postgres runs")
@@ -70,8 +72,8 @@ def disk(server: health.Server) -> Finding:
 
 
 async def _way(at: settings.Database) -> Finding:
-    """Returns the finding on poolers. It fails only if the direct address (`DATABASE_DIRECT_URL`) leads through a
-    transaction pooler, because migrations and locks need a session.
+    """Returns the finding on poolers. The check fails only if migrations and locks would go through a transaction
+    pooler, because they need a session. They use `DATABASE_DIRECT_URL`, or else `DATABASE_URL`.
     """
     way, direct = await health.way_to(at.database_url), await health.way_to(at.direct_url)
     if direct == "transaction":

@@ -1,4 +1,4 @@
-"""Checks those of OpenAI, Polar and the mail server that are configured."""
+"""Checks OpenAI, Polar and the mail server, as far as each of them is configured."""
 
 import re
 from collections.abc import AsyncIterator
@@ -58,8 +58,8 @@ async def polar() -> AsyncIterator[Finding]:
 
 
 def _endpoints(endpoints: list[Endpoint]) -> list[Finding]:
-    """Returns the findings on Polar's webhooks. A webhook is ours if its address ends in the path that `webhook.py`
-    serves.
+    """Returns the findings on those webhooks at Polar that lead to this system. A webhook leads to it if its address
+    ends in the path that `webhook.py` serves.
     """
     ours = [each for each in endpoints if re.search(r"/webhooks/polar/?$", each.url)]
     if not ours:

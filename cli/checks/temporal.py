@@ -1,5 +1,5 @@
-"""Checks Temporal: whether it answers, whether it has the search attributes, and whether workers poll each
-task queue.
+"""Checks Temporal: whether it answers, whether it has the search attributes, and whether a worker polls each task
+queue.
 """
 
 from collections.abc import AsyncIterator

@@ -24,7 +24,7 @@ async def archive(
     event_type: EventTypes = (),
     yes: Switch = False,
 ) -> int:
-    """Show what it costs to read old events, which GitHub no longer shows, from GH Archive. With --yes, read them.
+    """Show what it costs to read events from GH Archive that GitHub no longer shows. With --yes, read them.
 
     Parameters
     ----------
@@ -33,13 +33,13 @@ async def archive(
     since
         From this date or hour on (UTC): 2025-01-31 or 2025-01-31T09.
     until
-        Up to this date or hour, which is not read.
+        Up to this date or hour. The events of this hour itself are not read.
     repo
         Only this repository of the workspace (owner/name). May be repeated.
     event_type
         Only this type of events. Without it, all types that no other source gives. May be repeated.
     yes
-        Start it, print the reading's id and return.
+        Start the reading, print its id and return.
     """
     url = settings.load(settings.Archive).gh_archive_url
     if url is None:
@@ -106,8 +106,8 @@ async def archive_status(read: str, /, *, json: Switch = False) -> int:
 
 
 def _hours(since: datetime, until: datetime) -> tuple[datetime, datetime]:
-    """Returns the first and the last whole hour between two moments. Raises `BadInput` if the archive cannot have any
-    of these hours.
+    """Returns the first and the last of the whole hours between two moments. Raises `BadInput` if there is no whole
+    hour between them, or if GH Archive cannot have all of these hours.
     """
     from github.events.archive import FIRST_HOUR
 

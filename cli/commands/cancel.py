@@ -8,7 +8,7 @@ from store import job_requests
 
 
 async def cancel(job: str, /, *, repo: Repositories = (), json: Switch = False) -> int:
-    """Stop a job, whether it runs, waits for its turn or is paused. What it stored stays.
+    """Stop a job, whether it runs, waits for its turn or is paused. What the job has stored stays.
 
     Parameters
     ----------

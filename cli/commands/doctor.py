@@ -46,7 +46,9 @@ async def doctor(*, json: Switch = False) -> int:
 
 
 async def _all(check: str, found: AsyncIterator[Finding]) -> list[Finding]:
-    """Returns the findings of one group of checks. If a group cannot read a setting, that is a finding, too."""
+    """Returns the findings of one group of checks. If a check finds a setting that cannot be read, the group ends with
+    a finding on that setting.
+    """
     findings: list[Finding] = []
     try:
         async for each in found:
@@ -57,8 +59,8 @@ async def _all(check: str, found: AsyncIterator[Finding]) -> list[Finding]:
 
 
 async def _github_and_work() -> list[Finding]:
-    """Returns the findings on GitHub, then those on the stored work. If Postgres cannot be read, that is a finding,
-    too.
+    """Returns the findings on GitHub, then the findings on the stored work. If Postgres cannot be read, a finding says
+    so.
     """
     private, findings = 0, []
     try:

@@ -18,15 +18,15 @@ MOST_LISTED = 50
 
 
 async def list_(*, unprocessed: Switch = False, unsent: Switch = False, json: Switch = False) -> int:
-    """List the latest jobs, newest first; or Polar's deliveries that wait; or notifications that were not sent.
+    """List the latest jobs, newest first. With an option, list waiting deliveries or unsent notifications instead.
 
     Parameters
     ----------
     unprocessed
-        List deliveries that wait to be tried again, oldest first, with what stands in their way.
+        List Polar's deliveries that are not processed yet, oldest first, each with its latest error.
     unsent
-        List e-mails and calls of the host's webhook that wait or were given up, newest first, with what stands in
-        their way.
+        List e-mails and calls of the host's webhook that wait or were given up, newest first, each with its latest
+        error.
     json
         As JSON.
     """

@@ -11,9 +11,9 @@ async def migrate(*, replace_host_keys: Switch = False) -> int:
     Parameters
     ----------
     replace_host_keys
-        Drop the host's unique index on (github_id) of comments, which keeps a conversation comment and a review comment
-        with the same GitHub id from both being stored. Until the host's own upserts name another key, they fail
-        without this index.
+        Drop the host's unique index on (github_id) of comments. With this index, a conversation comment and a review
+        comment with the same GitHub id cannot both be stored. Without it, the host's own upserts fail until they name
+        another key.
     """
     await migrate_database(
         settings.load(settings.Database).direct_url,

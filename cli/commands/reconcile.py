@@ -16,14 +16,16 @@ from store.database import Database
 
 
 async def reconcile(*, dry_run: Switch = False, force: Switch = False) -> int:
-    """Read the active subscriptions from Polar, print every difference, and repair what missed webhooks left.
+    """Compare our add-ons with the active subscriptions at Polar. Print every difference, and repair them.
+
+    Exit codes: 1 too many add-ons would have ended, so they were kept (see --force); else 0.
 
     Parameters
     ----------
     dry_run
-        Only say what differs.
+        Print the differences, and change nothing.
     force
-        End add-ons that Polar does not have as active, even if they are more than a tenth of all.
+        End add-ons without an active subscription at Polar, even if they are more than a tenth of all.
     """
     polar, at = settings.load(settings.PolarApi), settings.load(settings.Database)
     queue = settings.load(settings.Temporal).temporal_task_queue

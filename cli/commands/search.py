@@ -24,9 +24,9 @@ async def search(
     workspace
         Its id or slug.
     limit
-        How many.
+        Show at most this many threads.
     thread_type
-        Only this type. May be repeated.
+        Only threads of this type. May be repeated.
     json
         As JSON.
     """
@@ -66,7 +66,9 @@ _AT_FAULT = {
 
 
 async def _embedded(text: str, setting: settings.Embeddings, key: str) -> list[float]:
-    """Returns the text's vector. Raises `BadInput` for a wrong setting, and `Unreachable` for every other refusal."""
+    """Returns the text's vector. Raises `BadInput` if a setting is wrong, and `Unreachable` if the server refuses for
+    any other reason.
+    """
     # Here and not above: no other command needs openai's package, which takes half a second.
     from embedding.client import Embedder
     from embedding.tokens import cut

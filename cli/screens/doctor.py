@@ -17,8 +17,8 @@ WORST: tuple[State, ...] = ("failure", "warning")
 
 
 def report(findings: Sequence[Finding]) -> Iterator[RenderableType]:
-    """Yields the findings in the order in which checks depend on each other, and the number of findings of each
-    kind.
+    """Yields a table with a row for each finding, in the given order, and then a line with the numbers of failures and
+    warnings.
     """
     table = Table.grid(padding=(0, 1))
     table.add_column(width=9, no_wrap=True)

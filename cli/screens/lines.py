@@ -1,4 +1,4 @@
-"""The output of `watch` where it cannot redraw the screen: one line for each change that matters."""
+"""The output of `watch` where the screen cannot be redrawn. It has one line for each change that matters."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -26,7 +26,7 @@ class _Progress(NamedTuple):
 
 
 class Lines:
-    """Compares each view of a job with the one before, and returns lines about what changed."""
+    """Compares each view of a job with the view before. Makes lines about what has changed."""
 
     def __init__(self) -> None:
         self._rates = Rates()
@@ -35,7 +35,7 @@ class Lines:
         self._away = False
 
     def of(self, look: Look) -> Iterator[str]:
-        """Yields a line for each change since the previous call, such as `15:04:05 octo/a issues: completed, 30 of
+        """Yields a line for each change since the previous call, for example `15:04:05 octo/a issues: completed, 30 of
         30, 4 comments`.
         """
         job = look.job
@@ -61,8 +61,8 @@ class Lines:
             yield f"{at} {_progress(job, self._rates)}"
 
     def _is_due(self, job: JobView) -> bool:
-        """Returns whether a progress line is due: after a change of the job's state, after each further `STEP`
-        percent, and after `QUIET` while the job fetches.
+        """Returns whether a line on the job's progress is due, and if so, records it as printed. A line is due after a
+        change of the job's state, after each further `STEP` percentage points, and each `QUIET` while the job fetches.
         """
         now = _Progress(job.headline.state, job.attempt, int((job.progress.percent or 0) // STEP), job.as_of)
         last = self._progress
@@ -75,7 +75,9 @@ class Lines:
 
 
 def _worth_a_line(job: JobView) -> Iterator[tuple[str, str]]:
-    """Yields (key, line) for everything that has ended or waits. A line is printed if it is new for its key."""
+    """Yields a key and a line for each type that has ended, and for each repository that has ended or waits. The line
+    is printed if it differs from the line that the same key had before.
+    """
     for repository in job.repositories:
         for its in repository.types:
             if its.status not in ("pending", "in_progress"):
@@ -87,7 +89,7 @@ def _worth_a_line(job: JobView) -> Iterator[tuple[str, str]]:
 
 
 def _ended(its: TypeView) -> str:
-    """Returns how a type ended: `failed, 20 of 30: gone: octo/b is gone → remove it`."""
+    """Returns how a type ended, such as `failed, 20 of 30: gone: octo/b is gone → remove it`."""
     line = f"{its.status}, {amount(its)}"
     if its.status == "completed":
         return ": ".join(filter(None, [line, "; ".join(filter(None, [unshown.complete(its.unshown), *its.notes]))]))
@@ -98,7 +100,7 @@ def _ended(its: TypeView) -> str:
 
 
 def amount(its: TypeView) -> str:
-    """Returns how much of a type is stored: `120 of 582, 30 reviews, 4 comments`."""
+    """Returns how much of a type is stored, such as `120 of 582, 30 reviews, 4 comments`."""
     stored = f"{its.stored} of {its.expected}" if its.expected is not None else str(its.stored)
     rest = [
         f"{count} {noun.replace('_', ' ')}" for noun, count in its.counts.items() if noun != its.data_type and count

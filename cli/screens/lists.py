@@ -1,4 +1,4 @@
-"""Shows jobs, deliveries and notifications, a row each."""
+"""Shows jobs, deliveries and notifications as tables."""
 
 from collections.abc import Sequence
 

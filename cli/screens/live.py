@@ -1,4 +1,4 @@
-"""The screen of `watch`: a job, however many repositories it has."""
+"""The screen of `watch`, which shows one job. It fits the console even if the job has many repositories."""
 
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
@@ -18,7 +18,9 @@ LEAST_LINES = 4
 
 
 def screen(look: Look, rates: Rates, console: Console) -> RenderableType:
-    """Returns the screen of `watch`. It is higher than the console only if `LEAST_LINES` would not fit otherwise."""
+    """Returns the screen of `watch`. The screen fits the console, unless the console has no room for `LEAST_LINES`
+    lines on repositories.
+    """
     job, width = look.job, console.width
     above = [*summary(job, width, rates), Text()]
     below = [Text(), *_notes(job, width), _foot(look)]

@@ -1,5 +1,5 @@
 """Shows a job's repositories, one below the other, with a column for each data type. Failed repositories come first,
-then those in progress. Repositories that do not fit are counted.
+then running repositories. Repositories without room on the screen are only counted.
 """
 
 from collections.abc import Iterator, Mapping
@@ -55,7 +55,7 @@ class _Layout:
 
 
 def standing(repository: RepositoryView) -> Standing:
-    """Returns the repository's state in one word: `failed` if any of its types has failed."""
+    """Returns the repository's state in one word. The state is `failed` if any type of the repository has failed."""
     if repository.status == "failed" or any(each.status == "failed" for each in repository.types):
         return "failed"
     if repository.status in DONE:
@@ -69,12 +69,14 @@ def standing(repository: RepositoryView) -> Standing:
 
 
 def in_order(job: JobView) -> list[RepositoryView]:
-    """Returns the job's repositories in the order of `ORDER`: failed ones first."""
+    """Returns the job's repositories sorted by state, in the order of `ORDER`. Failed repositories come first."""
     return sorted(job.repositories, key=lambda each: ORDER.index(standing(each)))
 
 
 def repositories(job: JobView, width: int, lines: int) -> list[Text]:
-    """Returns at most `lines` lines for the screen. The last one counts the repositories that did not fit."""
+    """Returns at most `lines` lines on the job's repositories. If there is no room for some repositories, the last line
+    counts them by state.
+    """
     if not job.repositories:
         return []
     layout = _Layout.of(job, width)
@@ -101,9 +103,7 @@ def repositories(job: JobView, width: int, lines: int) -> list[Text]:
 
 
 def why(repository: RepositoryView) -> list[tuple[str, str]]:
-    """Returns what went wrong with a repository, and what to do about it: (what, advice). Types with the same failure
-    are named together.
-    """
+    """Returns why a repository failed: pairs of a reason and advice. Types with the same failure share one pair."""
     reasons: dict[tuple[str, str], list[str]] = {}
     for its in repository.types:
         if its.status == "failed" and its.error:
@@ -121,8 +121,8 @@ def _heading(job: JobView, layout: _Layout) -> Text:
 
 
 def _entry(repository: RepositoryView, job: JobView, layout: _Layout, width: int) -> Iterator[Text]:
-    """Yields the lines of one repository. A wait stands beside the types if there is room, else below them; failures
-    always stand below.
+    """Yields the lines of one repository. The first line shows its types. A wait follows on the same line if there is
+    room, else on a line of its own. Failures always have lines of their own.
     """
     word = standing(repository)
     line = Text(no_wrap=True, overflow="ellipsis")
@@ -146,7 +146,9 @@ def _entry(repository: RepositoryView, job: JobView, layout: _Layout, width: int
 
 
 def _indented(what: str, to_do: str, width: int) -> Iterator[Text]:
-    """Yields `what` and `to_do` on one line if they fit, else on two, each cut to `width`. `status` shows all of it."""
+    """Yields `what` and the advice `to_do` on one line if both fit, else on two lines, cut to `width`. The command
+    `status` shows the full texts.
+    """
     room = width - len(INDENT)
     if to_do and len(what) + len(to_do) + 4 <= room:
         yield Text(f"{INDENT}{what}", style="red", no_wrap=True).append(f" → {to_do}", style="default")
@@ -157,8 +159,8 @@ def _indented(what: str, to_do: str, width: int) -> Iterator[Text]:
 
 
 def _cell(repository: RepositoryView, its: TypeView | None, width: int) -> Text:
-    """Returns the cell of one type: a sign for its status, and `stored of expected` if there is room, else a
-    percentage.
+    """Returns the cell of one type: a sign for its status, and how much of the type is stored. That is `stored of
+    expected` if there is room, else a percentage.
     """
     if its is None:
         return Text(" " * width)

@@ -26,7 +26,9 @@ UNSHOWN = 12
 
 
 def report(job: JobView, width: int) -> Iterator[RenderableType]:
-    """Yields the output of `status`: the summary, then every type of every repository, failed ones first."""
+    """Yields the output of `status`: the summary, then every type of every repository. Failed repositories and failed
+    types come first.
+    """
     yield from summary(job, width)
     yield from _table(job) if width >= ROOMY else _blocks(job)
     if job.unshown:
@@ -55,7 +57,9 @@ def _table(job: JobView) -> Iterator[RenderableType]:
 
 
 def _blocks(job: JobView) -> Iterator[RenderableType]:
-    """Yields a block for each repository, with notes below the numbers, for screens too narrow for a table."""
+    """Yields the lines of a block for each repository, with notes below the numbers. Used if the screen is too narrow
+    for a table.
+    """
     for repository in in_order(job):
         yield Text()
         yield Text(repository.full_name, style="bold")
@@ -81,8 +85,8 @@ def _in_order(repository: RepositoryView) -> list[TypeView]:
 
 
 def note(repository: RepositoryView, its: TypeView) -> str:
-    """Returns one line about a type: why it waits or failed, or why it is complete. Empty if there is nothing to
-    say.
+    """Returns one line about a type: why it waits or has failed, or why it is complete. Returns an empty text if none
+    of this applies.
     """
     if waiting := waits.of_type(repository, its):
         return waiting
@@ -97,7 +101,7 @@ def note(repository: RepositoryView, its: TypeView) -> str:
 
 
 def _proof(proof: dict[str, Any]) -> str:
-    """Returns why a type is complete, in a few words."""
+    """Returns in a few words what proves that a type is complete."""
     by = str(proof.get("proved_by", ""))
     if "threads_github" in proof and by == "count":
         return f"proved by count: {proof['threads_stored']} of GitHub's {proof['threads_github']}"

@@ -1,4 +1,4 @@
-"""Shows a job as a whole: its headline, its bars, the time left, and what holds it up."""
+"""Shows a job as a whole: its headline, its bars, the time left, and its most frequent waits."""
 
 import re
 from collections import Counter
@@ -36,13 +36,15 @@ STATE_STYLES = {
 
 
 def summary(job: JobView, width: int, rates: Rates | None = None) -> list[RenderableType]:
-    """Returns the lines from the headline to the time left. With `rates`, each type has its speed beside it."""
+    """Returns the lines about the whole job, from the headline down to the time left and the waits. With `rates`, each
+    type also has its speed.
+    """
     headline = Text(words.say(job.headline, job.as_of), style=STATE_STYLES.get(job.headline.state, "bold"))
     return [headline, *(Text(line, style="dim") for line in about(job)), Text(), bars(job, width, rates), *_left(job)]
 
 
 def about(job: JobView) -> list[str]:
-    """Returns facts about the job: its id, retention and types, its add-on, its retries, and its pause."""
+    """Returns lines with facts about the job: its id, retention and types, its add-on, its retries, and its pause."""
     name = job.workspace_name
     named = name if name == job.workspace_slug else f"{name} ({job.workspace_slug})"
     types = "all data types" if len(job.data_types) == len(DATA_TYPES) else ", ".join(map(type_name, job.data_types))
@@ -61,7 +63,9 @@ def about(job: JobView) -> list[str]:
 
 
 def addon(of: AddonView) -> str:
-    """Returns the add-on in words: how many days it buys, and what changes next, unless it renews as usual."""
+    """Returns the add-on in words: how many days it buys, and which change is ahead. If the add-on just renews, no
+    change is named.
+    """
     bought = f", bought {words.date_and_time(of.purchased_at)}" if of.purchased_at else ""
     until = f", until {words.date_and_time(of.expires_at)}" if of.expires_at else ""
     outlook = ""
@@ -76,7 +80,7 @@ def addon(of: AddonView) -> str:
 
 
 def bars(job: JobView, width: int, rates: Rates | None) -> Table:
-    """Returns one bar for all types and one for each, with aligned columns."""
+    """Returns a table with one bar for all types together, and one bar for each type."""
     wide = width >= WIDE
     table = Table.grid(padding=(0, 2 if wide else 1))
     table.add_column(width=13, no_wrap=True)
@@ -109,7 +113,9 @@ def bars(job: JobView, width: int, rates: Rates | None) -> Table:
 
 
 def waits(job: JobView) -> Iterator[str]:
-    """Yields a line for each of the three most frequent waits of repositories; none if the whole job waits."""
+    """Yields a line for each of the three most frequent waits of repositories. Yields nothing if the whole job waits,
+    because the headline then says so.
+    """
     if job.waiting is not None:
         return  # the headline says it
     reasons = Counter(
@@ -122,8 +128,8 @@ def waits(job: JobView) -> Iterator[str]:
 
 
 def unshown_lines(job: JobView, most: int, width: int) -> list[str]:
-    """Returns a line for each of the first `most` things that GitHub does not show, and one that counts the others.
-    Long names are cut, reasons are not.
+    """Returns a line for each of the first `most` notes on things that GitHub does not show. A last line counts the
+    other notes. Long names of repositories are cut, reasons are not.
     """
     parts = [its.unshown for each in job.repositories for its in each.types if its.unshown]
     name = max(width // 3, 20)
@@ -141,7 +147,7 @@ def _left(job: JobView) -> Iterator[RenderableType]:
 
 
 def _bar(percent: float | None, status: str) -> RenderableType:
-    """Returns a bar, or a text in its place if no percentage is known."""
+    """Returns a bar. If no percentage is known, returns a text instead of a bar."""
     if percent is None:
         return Text("no total yet" if status == "in_progress" else "", style="dim")
     style = {"failed": "red", "canceled": "yellow", "completed": "green"}.get(status, "cyan")
@@ -165,8 +171,8 @@ def _repositories(job: JobView, *, wide: bool) -> Text:
 
 
 def _standing(of: TypeTotals, *, wide: bool) -> Text:
-    """Returns how many repositories are in each state, for one data type. If all its expected threads are stored and
-    the type is still in progress, returns a text that says what follows.
+    """Returns how many repositories are in each state, for one data type. If all expected threads are stored, nothing
+    failed and the type is still in progress, returns what remains to be done instead.
     """
     numbers = of.repositories.model_dump()
     names = ("failed", "running", "waiting", "canceled", "pending", "skipped", "completed")

@@ -10,8 +10,8 @@ STOPS = "canceled: stops at its next page"
 
 
 def of_repository(repository: RepositoryView) -> str:
-    """Returns what the repository waits for, or that it is about to stop; empty if neither. Names the types if only
-    some of them wait.
+    """Returns what the repository waits for, or that it is about to stop. If only some types wait, the text names these
+    types. Returns an empty text if the repository neither waits nor stops.
     """
     if repository.cancel_requested:
         return STOPS
@@ -23,7 +23,9 @@ def of_repository(repository: RepositoryView) -> str:
 
 
 def of_type(repository: RepositoryView, part: TypeView) -> str:
-    """Returns what the type waits for, or that it is about to stop; empty if it has ended, or does not wait."""
+    """Returns what the type waits for, or that it is about to stop. Returns an empty text if the type has ended, or
+    neither waits nor stops.
+    """
     if part.status not in ("pending", "in_progress"):
         return ""
     if repository.cancel_requested:
@@ -36,8 +38,8 @@ def of_type(repository: RepositoryView, part: TypeView) -> str:
 
 
 def _of(repository: RepositoryView) -> Waiting | None:
-    """Returns the repository's wait; None if it does not wait. Rows of an older release hold no reason, so it is
-    guessed.
+    """Returns the repository's wait, or None if the repository does not wait. Rows of an older release hold no reason
+    for a wait, so the reason is guessed from the types in progress.
     """
     if repository.waiting is not None or repository.waiting_until is None:
         return repository.waiting
