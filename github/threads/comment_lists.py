@@ -16,7 +16,7 @@ from rows import Page
 
 
 class CommentSince(NamedTuple):
-    """A comment in a REST list: its thread, and when it was changed."""
+    """A comment in a REST list, with the number of its thread and the time of its last change."""
 
     comment_type: str
     github_id: int
@@ -54,11 +54,9 @@ async def read_comments_since(
 async def count_review_comments(
     github: GitHub, repository: RepositoryRef, since: datetime
 ) -> tuple[int | None, datetime]:
-    """Asks GitHub, by one request, how many review comments have changed since `since`. Returns the number and when
-    GitHub was asked.
+    """Returns how many review comments have changed since `since`, and when GitHub was asked. Sends one request.
 
-    The number is None if GitHub does not tell it: the list has another page, and the `Link` header does not name the
-    last one.
+    The number is None if the list has another page, but the `Link` header does not name the last page.
     """
     answer = await github.rest(comments_path(repository, REVIEW_COMMENTS, since, 1))
     if answer.last_page is None and answer.next_path is not None:
@@ -68,8 +66,8 @@ async def count_review_comments(
 
 @dataclass(frozen=True, slots=True)
 class ListedComments:
-    """A page of the list of a repository's review comments. `pull_request` of its rows is the pull request's number,
-    not its id.
+    """A page of the list of a repository's review comments. In the rows, `pull_request` is the number of the pull
+    request, not its id.
     """
 
     page: Page
@@ -105,14 +103,14 @@ async def read_all_review_comments(github: GitHub, path: str) -> ListedComments:
 def comments_path(
     repository: RepositoryRef, route: str, since: datetime, per_page: int, path: str | None = None
 ) -> str:
-    """Returns the REST path of the first page of comments changed since `since`, oldest change first. `route` is the
-    end of the list's path, after the repository.
+    """Returns the REST path of the first page of comments that changed since `since`, oldest change first. `route` is
+    the end of the list's path, after the repository.
 
-    `path` is the page at which an earlier reading stopped. If it has a page number and the page size `per_page`, it is
-    returned instead.
+    `path` is the page at which an earlier reading stopped. `path` is returned instead if it has a page number and the
+    page size `per_page`.
 
-    The path holds the repository's id. With the name, REST could answer about another repository that has taken the
-    name over, and the answer would not show that.
+    The path holds the repository's id and not its name. Under the name, REST could answer about another repository that
+    has taken over the name, and the answer would not show that.
     """
     if path is not None and "&page=" in path and f"per_page={per_page}&" in path:
         return path

@@ -1,4 +1,4 @@
-"""Asks GitHub, by node id, whether nodes exist that a list did not show."""
+"""Asks GitHub by node id whether nodes still exist. Such nodes are stored, but a list did not show them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ MOST = 100
 
 @dataclass(frozen=True, slots=True)
 class Existence:
-    """GitHub's answer about the existence of nodes: which are found, gone, or refused. GitHub said nothing of a
-    node that is in none of the three.
+    """GitHub's answer to the question which nodes exist: the nodes that are found, gone, or refused. If a node is in
+    none of the three, GitHub said nothing of it.
     """
 
     gone: frozenset[str]
@@ -30,7 +30,7 @@ class Existence:
 
 @mapped
 async def read_existence(github: GitHub, node_ids: Sequence[str]) -> Existence:
-    """Asks which of these node ids exist, at most `MOST` of them. Raises as `GitHub.graphql` does."""
+    """Asks GitHub which of these nodes exist, at most `MOST` nodes in one request. Raises as `GitHub.graphql` does."""
     answer = await github.graphql("Existing", {"ids": list(node_ids)})
     gone, found, refused = set(), set(), {}
     for node_id, node in zip(node_ids, answer.data["nodes"], strict=True):

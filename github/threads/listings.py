@@ -1,4 +1,4 @@
-"""Reads listings of threads: their numbers and times, without texts; a hundred for one point."""
+"""Reads listings of threads: the numbers and times of a hundred threads for one point, without texts."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -50,7 +50,7 @@ class Listing:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the list has no threads: GitHub counts none and shows none."""
+        """Whether the list has no threads. GitHub must neither count nor show any thread."""
         return self.total == 0 and not self.entries and self.end_cursor is None and not self.leads_nowhere
 
 
@@ -65,11 +65,11 @@ async def read_listing(
     by_birth: bool = False,
     comments: bool = False,
 ) -> Listing:
-    """Returns a listing of up to 100 threads for one point: latest update first, or with `by_birth` in order of
-    creation, oldest first.
+    """Returns a listing of up to 100 threads, for one point. The threads are ordered by their latest update, latest
+    first. With `by_birth` they are ordered by creation, oldest first.
 
-    `comments` adds the number of comments of each thread. Threads that are null without a reason, or unreadable, are
-    counted (`Listing.lost`).
+    With `comments`, each entry has the thread's number of comments. Threads that are unreadable, or null without a
+    reason, are only counted (`Listing.lost`).
     """
     variables: dict[str, Any] = {"first": first, "after": after}
     if by_birth:

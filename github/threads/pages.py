@@ -1,7 +1,6 @@
 """Reads pages of whole threads (pull requests, issues, discussions), and the parts that did not fit into a page.
 
-Each function sends one request, and returns rows with the parts that are still to be fetched. The caller keeps the
-position.
+Each function sends one request, and returns rows with the parts still to be fetched. The caller keeps the position.
 """
 
 from collections.abc import Sequence
@@ -33,7 +32,7 @@ REVIEW, COMMENT = "PULL_REQUEST_REVIEW", "ISSUE_COMMENT"
 
 @dataclass(slots=True)
 class Threads:
-    """The rows of some threads, and the parts of them that are still to be fetched."""
+    """The rows of some threads, and the parts of these threads that are still to be fetched."""
 
     page: Page
     parts: list[Part] = field(default_factory=list)
@@ -58,8 +57,8 @@ class Threads:
 
     @property
     def hidden(self) -> list[Note]:
-        """Notes on the hidden items of shown threads: one for each thread and connection, with the number of items
-        that were hidden up to the end of this page.
+        """Notes on hidden items, one for each thread and connection. A note counts the items that were hidden up to the
+        end of this page.
         """
         return self.page.hidden
 
@@ -76,7 +75,7 @@ async def read_page(
 ) -> Threads:
     """Returns a page of whole threads, latest update first. Raises `TooLarge` if GitHub failed to load a node.
 
-    `changes` also requests a listing of the threads that were updated last. If this page turns out to be the last of
+    With `changes`, the request also lists the threads that were updated last. If this page turns out to be the last of
     the history, that listing serves as the first page of the catch-up.
     """
     variables = {"first": first, "after": after, "changes": changes, **kind.variables()}
@@ -101,7 +100,7 @@ async def read_page(
 
 @mapped
 async def read_threads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) -> Threads:
-    """Returns the whole threads that `parts` (of kind thread) name, and parts for what did not fit into the answer."""
+    """Returns the whole threads that `parts` (of kind thread) name, and parts for the children that did not fit."""
     answer = await github.graphql(
         kind.by_id,
         {"ids": [part.node_id for part in parts], **kind.variables()},
@@ -117,9 +116,7 @@ async def read_threads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) 
 
 @mapped
 async def read_heads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) -> Threads:
-    """Returns the threads that `parts` (of kind head) name, without their children. It also returns parts for the
-    children.
-    """
+    """Returns the threads that `parts` (of kind head) name, without children, and parts that fetch the children."""
     ids = [part.node_id for part in parts]
     answer = await github.graphql(kind.heads, {"ids": ids}, requests=kind.connections * len(parts), parents=len(parts))
     threads = _threads(answer, kind)
@@ -135,9 +132,9 @@ async def read_heads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) ->
 async def read_items(
     github: GitHub, kind: ThreadType, parts: Sequence[Part], first: int, item_types: Sequence[str] | None = None
 ) -> Threads:
-    """Returns the next `first` timeline items of each part's thread, each from its own cursor, by one request.
-
-    `item_types` limits the types of the items. The threads then do not count as whole.
+    """Returns the next `first` items of each part's thread, each from its own cursor, by one request. Items are those
+    of a timeline, or comments of a discussion. If `item_types` is given, only items of these types are returned, and
+    the threads do not count as whole.
     """
     each = 1 + first if kind.nested else 2 if kind.kind == "pull_request" else 1
     variables = {"first": first, **kind.variables(item_types)}
@@ -198,8 +195,8 @@ async def read_comments(github: GitHub, kind: ThreadType, parts: Sequence[Part],
 async def read_review_comments(
     github: GitHub, parts: Sequence[Part], pull_requests_of: dict[int, int], first: int
 ) -> Threads:
-    """Returns the comments of up to 100 reviews, by one request. `pull_requests_of` maps a review's GitHub id to its
-    pull request's.
+    """Returns the next `first` comments of each part's review, for up to 100 reviews, by one request.
+    `pull_requests_of` maps a review's GitHub id to the GitHub id of its pull request.
     """
     if any(part.cursor for part in parts):
         answer = await _aliased(github, "ReviewCommentPages", parts, {"first": first})
@@ -247,8 +244,8 @@ def _threads(answer: Answer, kind: ThreadType) -> Threads:
 
 
 def _shown(connection: Node, part: Part, page: Page) -> list[Node]:
-    """Returns the nodes of a part's page that GitHub shows, which the caller adds to `part.seen`. Hidden nodes are
-    added to it here, and noted on the page.
+    """Returns the nodes that GitHub shows of a part's page. The caller adds these nodes to `part.seen`. Hidden nodes
+    are added to `part.seen` here, and noted on the page.
     """
     found = shown(connection["nodes"], f"{part.kind} of #{part.number}", part.cursor)
     if found.hidden:
@@ -258,13 +255,15 @@ def _shown(connection: Node, part: Part, page: Page) -> list[Node]:
 
 
 def _add_whole(wholes: list[Whole], part: Part) -> None:
-    """Records that all children of the part's parent are stored, unless children are hidden or missing."""
+    """Records that all children of the part's parent are stored. Does nothing if children are hidden or missing."""
     if not hidden_in(part) and len(part.seen) >= (part.expected or 0):
         wholes.append(Whole(_parent(part), part.began_at, part.seen))
 
 
 def _add_items(kind: ThreadType, connection: Node, part: Part, threads: Threads) -> None:
-    """Adds the thread's items to the page and to `part.seen`. Parts for what did not fit are added to `threads`."""
+    """Adds the thread's items to the page and to `part.seen`. Adds to `threads` the parts that fetch replies and review
+    comments.
+    """
     page, thread = threads.page, _parent(part)
     nodes = _shown(connection, part, page)
     if kind.kind == "discussion":
@@ -301,10 +300,9 @@ def _add_thread(kind: ThreadType, node: Node, threads: Threads, read_as: Part | 
 
 
 def _reviews_that_lack(part: Part, reviews: Node | None, threads: Threads) -> None:
-    """Adds a part for the reviews of a pull request, if it has more reviews than its whole timeline showed. The pull
-    request then does not count as whole.
-
-    If the number of its reviews was not requested (`reviews` is None), the part is added, too.
+    """Adds a part for the reviews of a pull request that has more reviews than its whole timeline showed. The pull
+    request then does not count as whole. If `reviews` is None, the number of reviews is unknown, and the part is added,
+    too.
     """
     shown = sum(key.startswith("r:") for key in part.seen)
     total = reviews["totalCount"] if reviews is not None else None
@@ -317,8 +315,8 @@ def _reviews_that_lack(part: Part, reviews: Node | None, threads: Threads) -> No
 
 
 def _review_parts(page: Page, before: int, number: int | None, nodes: list[Node]) -> list[Part]:
-    """Returns one part for each review that `nodes` added to the page: the part fetches the review's comments. The
-    first `before` reviews of the page were there earlier and get no part. `number` is the number of the thread.
+    """Returns one part for each review that `nodes` added to the page. The part fetches the review's comments. The
+    first `before` reviews of the page were added earlier and get no part. `number` is the pull request's number.
     """
     added = {review.github_id for review in page.reviews[before:]}
     return [
@@ -329,11 +327,10 @@ def _review_parts(page: Page, before: int, number: int | None, nodes: list[Node]
 
 
 def _advance(part: Part, connection: Node, total: int, threads: Threads) -> bool:
-    """Moves the part's cursor behind the page that was read. Returns True if nothing is left to fetch: all `total`
-    children were seen, or those that GitHub does not show are noted. Returns False if the part continues or begins
-    again.
+    """Moves the part's cursor behind the page that was read. Returns True if the part is done: all `total` children
+    were seen, or the missing children are noted. Returns False if the part continues or begins again.
 
-    A page without new items adds one to the part's attempts, so that a list that repeats its pages comes to an end.
+    A page without new items counts as an attempt, so that the reading of a list that repeats its pages comes to an end.
     """
     cursor = next_cursor(connection["pageInfo"], part.cursor)
     seen = list(dict.fromkeys(part.seen))
@@ -368,7 +365,9 @@ def _aliases(answer: Answer, parts: Sequence[Part], threads: Threads) -> list[tu
 
 
 def _looked_up(parts: Sequence[Part], nodes: Sequence[Any], threads: Threads) -> list[tuple[Part, Node]]:
-    """Returns the parts with their nodes in an answer. A part whose node is gone or refused is marked as done."""
+    """Returns each part with its node in the answer. A part whose node is gone or refused is left out and marked as
+    done.
+    """
     pairs = []
     for part, node in zip(parts, nodes, strict=True):
         if isinstance(node, GoneNode):

@@ -1,4 +1,6 @@
-"""Compares two readings of a list that show fewer items than GitHub counts: if they are equal, the second is final."""
+"""Compares two readings of a list that shows fewer items than GitHub counts. If the readings are equal, the second is
+final.
+"""
 
 from hashlib import blake2b
 from typing import Literal
@@ -12,25 +14,26 @@ MOST_READINGS = 3
 
 
 def noted(missing: int) -> str:
-    """Returns the value of `Part.reading` for a part that lacks `missing` children, as a note says. A later reading
-    that lacks as many is final.
+    """Returns the value of `Part.reading` for a part that lacks `missing` children, if a note says so. A later reading
+    that lacks as many children is final.
     """
     return f"{missing} missing"
 
 
 def lists_noted(missing: int) -> str:
-    """Returns the value of `Part.reading` for a thread whose lists lack `missing` items, as notes say. A later reading
-    that lacks as many is final.
+    """Returns the value of `Part.reading` for a thread whose lists lack `missing` items, if notes say so. A later
+    reading that lacks as many items is final.
     """
     return f"lists: {noted(missing)}"
 
 
 def again(node: Node, thread: int, kind: Literal["thread", "head"], read_as: Part | None, page: Page) -> list[Part]:
-    """Returns the part that reads the thread again, if one of its lists is short (`Page.short`). After two equal
-    readings, the missing items are noted, and no part is returned.
+    """Returns the part that reads the thread again, if one of the thread's lists is short (`Page.short`). Otherwise
+    returns no part. After two equal readings, or after `MOST_READINGS`, the missing items are noted and no part is
+    returned.
 
-    `thread` is the thread's GitHub id. `read_as` is the part by which it was read; None if it came with a page of
-    the history.
+    `thread` is the thread's GitHub id. `read_as` is the part by which the thread was read. `read_as` is None if the
+    thread came with a page of the history.
     """
     short = [each for each in page.short if each.thread == thread]
     if not short:
@@ -46,22 +49,22 @@ def again(node: Node, thread: int, kind: Literal["thread", "head"], read_as: Par
 
 
 def reading_of(part: Part) -> str:
-    """Returns the content of a complete reading of a connection as text. Two readings agree if their texts are
-    equal.
+    """Returns a text that identifies the children that a complete reading of a connection showed. Two readings agree if
+    their texts are equal.
     """
     children = "\n".join(sorted(set(part.seen))).encode()
     return f"{part.expected} counted, {len(set(part.seen))} shown: {blake2b(children, digest_size=8).hexdigest()}"
 
 
 def hidden_in(part: Part) -> int:
-    """Returns how many children of the part GitHub refuses. Children that GitHub counts and does not show are not
-    included.
+    """Returns how many children of the part GitHub refuses to show. Children that GitHub counts and leaves out without
+    a refusal are not included.
     """
     return sum(key.startswith(HIDDEN_KEY) for key in part.seen)
 
 
 def is_final(part: Part, missing: int) -> bool:
-    """Returns whether a part need not be read again, although this reading lacks `missing` children: an earlier reading
-    showed the same children, or notes say already that as many are missing.
+    """Returns whether a part is done although this reading lacks `missing` children. It is done if an earlier reading
+    showed the same children, or if notes already say that as many children are missing.
     """
     return part.reading in (reading_of(part), noted(missing + hidden_in(part)))

@@ -1,6 +1,7 @@
 """Reads a thread's timeline by REST, for events that GraphQL cannot answer.
 
-REST's `node_id` is GraphQL's `id`, so both make the same rows. An event makes no row if REST shows only a part of it.
+Both APIs make the same rows, because REST's `node_id` is GraphQL's `id`. An event makes no row if REST shows only a
+part of the event.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -36,7 +37,9 @@ class RestTimeline:
 async def read_rest_timeline(
     github: GitHub, repository: RepositoryRef, kind: ThreadType, part: Part, item_types: Collection[str]
 ) -> RestTimeline:
-    """Returns the events of `item_types` on the page at the part's cursor. Raises as `GitHub.rest` does."""
+    """Returns the page of the timeline at the part's cursor, with rows for the events of `item_types`. Raises as
+    `GitHub.rest` does.
+    """
     first = f"/repositories/{repository.github_id}/issues/{part.number}/timeline?per_page={ITEMS_A_PAGE}"
     answer = await github.rest(part.cursor or first)
     read = RestTimeline(Page(answer.asked_at, kind.kind, account=answer.account), next_path=answer.next_path)
@@ -68,12 +71,14 @@ def _row(item: Node, kind: ThreadType, part: Part) -> TimelineEvent | None:
 
 
 def _login(account: Node | None) -> str | None:
-    """Returns the login; None for a deleted account, which REST shows as null or as the account `ghost`."""
+    """Returns the account's login. Returns None for a deleted account, which REST shows as null or as the account
+    `ghost`.
+    """
     return account["login"] if account and account["id"] != GHOST_ID else None
 
 
 def _upper(word: str | None) -> str | None:
-    """Returns the value of GraphQL's enum for a word of REST's, such as `not_planned` or `too heated`."""
+    """Returns the value of GraphQL's enum for a word of REST's, such as `TOO_HEATED` for `too heated`."""
     return word.upper().replace(" ", "_").replace("-", "_") if word else None
 
 
@@ -95,8 +100,8 @@ def _requested_reviewer(item: Node) -> dict[str, Any]:
 
 
 def _closing(item: Node) -> dict[str, Any] | None:
-    """Returns the payload of an event `closed`; None if it names no commit, because REST does not say whether a pull
-    request closed the thread.
+    """Returns the payload of a `closed` event. Returns None if the event names no commit, because REST does not say
+    whether a pull request closed the thread.
     """
     if not item.get("commit_id"):
         return None

@@ -18,7 +18,7 @@ REVIEW_COMMENTS = "pulls/comments"
 class ThreadType:
     """One type of thread: the operations that read it, and the function that maps its node to rows.
 
-    All children of a thread are in one connection (`items`): the timeline, or the comments of a discussion.
+    All children of a thread are in one connection (`items`). This is the timeline, or the comments of a discussion.
     """
 
     kind: ThreadKind
@@ -47,7 +47,9 @@ class ThreadType:
     """Connections that a listing of 100 adds to the price of the page that it comes with."""
 
     def variables(self, item_types: Sequence[str] | None = None) -> dict[str, Any]:
-        """Returns the variables of an operation that reads timelines: of all item types, or of `item_types` only."""
+        """Returns the variables of an operation that reads timelines. `item_types` are the types of the items to read;
+        None means all types.
+        """
         wanted = self.item_types if item_types is None else item_types
         return {self.item_types_variable: wanted} if wanted else {}
 
@@ -101,5 +103,7 @@ THREAD_TYPES: dict[DataType, ThreadType] = {
 
 
 def page_requests(kind: ThreadType, first: int, *, changes: bool = False) -> int:
-    """Returns the number of requests by which GitHub prices a page of `first` threads (`budget.prices`)."""
+    """Returns the number from which GitHub computes the price of a page of `first` threads: how many requests would
+    fill the page's connections (`budget.prices`).
+    """
     return 1 + kind.connections * first + (kind.listed_connections if changes else 0)
