@@ -34,8 +34,8 @@ SET_ASIDE = 60.0
 
 @dataclass(slots=True)
 class _Standing:
-    """Counts a credential's 401 answers in a row. One alone is not final, because GitHub occasionally sends a stray
-    one.
+    """Counts a credential's 401 answers in a row. A single 401 is not final, because GitHub occasionally sends a stray
+    401.
     """
 
     strikes: int = 0
@@ -43,8 +43,8 @@ class _Standing:
 
 
 class Accounts:
-    """The accounts of `credentials`. The account of each token is looked up once; a credential that GitHub refuses is
-    set aside.
+    """The accounts of `credentials`. The account of each token is looked up once. A credential that GitHub refuses is
+    set aside for some time.
     """
 
     def __init__(self, credentials: Credentials, connection: Connection, pool: Pool) -> None:
@@ -59,8 +59,8 @@ class Accounts:
         self._standings.pop(credential.label, None)
 
     async def candidates(self, repository: str, call: Call, *, only: str | None = None) -> dict[str, Credential]:
-        """Returns the accounts that can send the next request, each with the credential to use; only the account
-        `only`, if it is given. Empty once all accounts were tried.
+        """Returns the accounts that can send the next request of `call`, each with the credential to use. If `only` is
+        given, other accounts are left out. Returns no account once all accounts were tried.
 
         `repository` is a full name, or empty. Raises `JobOver` or `RetryLater` if GitHub accepts no credential.
         """
@@ -80,8 +80,8 @@ class Accounts:
         return self._standings.setdefault(credential.label, _Standing())
 
     async def _introduced(self, credential: Credential) -> str | None:
-        """Returns the account of a token. It is looked up if it is not known yet. None if GitHub does not accept the
-        token.
+        """Returns the account of a token, which is looked up if it is not known yet. Returns None if GitHub does not
+        accept the token.
         """
         async with self._introducing:
             if credential.account is None and self._standing(credential).refused_until <= monotonic():
@@ -89,8 +89,8 @@ class Accounts:
             return credential.account
 
     async def _introduce(self, credential: Credential) -> None:
-        """Looks up the account of a token, by GraphQL, whose answer also holds the remaining budget. If that budget is
-        used up, by REST.
+        """Looks up the account of a token by GraphQL, whose answer also holds the remaining budget. If the GraphQL
+        budget is used up, the account is looked up by REST.
         """
         secret = await credential.secret()
         try:
@@ -139,9 +139,9 @@ class Accounts:
             return f"user:{integer(answer.data['id'])}"
 
     async def refused(self, credential: Credential, secret: str) -> None:
-        """Sets a credential aside after a 401. After the first 401 in a row, a token is set aside for `DOUBT` seconds;
-        an installation is not, because it makes another token. After each further 401 in a row, either is set aside for
-        `SET_ASIDE` seconds.
+        """Sets a credential aside after a 401. After the first 401 in a row, a token is set aside for `DOUBT` seconds.
+        An installation is not set aside then, because it creates another token. After each further 401 in a row, both
+        are set aside for `SET_ASIDE` seconds.
         """
         standing = self._standing(credential)
         standing.strikes += 1

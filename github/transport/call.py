@@ -1,7 +1,8 @@
 """One call of the client: which accounts are still to be tried, and the answer or error with which the call ends.
 
-Each account is tried until GitHub answers it, or refuses it for good. Other refusals may pass (a 401, a missing scope,
-a limit), so requests are counted: a call sends at most `MOST_REQUESTS` with each credential.
+Each account is tried until GitHub answers it, or refuses it for good. After other refusals (a 401, a missing scope, a
+limit) the account may be tried again. So that a call comes to an end, it sends at most `MOST_REQUESTS` requests with
+each credential.
 """
 
 from collections import Counter
@@ -15,9 +16,11 @@ MOST_REQUESTS = 4
 
 
 class Call:
-    """One call for one operation: tells which accounts may still be tried, and collects what GitHub answers to each.
+    """One call of an operation. It tells which accounts may still be tried, and collects GitHub's answer to each
+    account.
 
-    `denied` holds the accounts that GitHub refused in earlier calls, which are tried last. This object changes the set.
+    `denied` holds the accounts that GitHub refused in earlier calls. These accounts are tried last. The call adds
+    accounts to `denied` and removes accounts from it.
     """
 
     def __init__(self, denied: set[str]) -> None:
@@ -37,7 +40,9 @@ class Call:
         return bool(self._heard)
 
     def open_to(self, accounts: Iterable[str]) -> list[str]:
-        """Returns those of `accounts` that may be tried next; empty once each was answered, or refused for good."""
+        """Returns those of `accounts` that may be tried next. Returns no account once GitHub has answered each account,
+        or refused it for good.
+        """
         open_ = [account for account in accounts if account not in self._heard]
         return [account for account in open_ if account not in self._denied] or open_
 
@@ -49,8 +54,8 @@ class Call:
         self._requests[label] += 1
 
     def lacks_fields(self, account: str) -> None:
-        """Records that GitHub refuses some fields to the account. If no other account is shown more, this one is tried
-        again without these fields.
+        """Records that GitHub refuses some fields to the account. The account is tried again without these fields,
+        after the accounts that GitHub has not refused.
         """
         self._denied.add(account)
 
@@ -67,10 +72,11 @@ class Call:
         self._answers.append(answer)
 
     def end(self) -> Answer:
-        """Returns the answer with the fewest refusals. If there is no answer, raises one of the refusals; "the
-        repository is gone" only if there is no other.
+        """Returns the answer with the fewest refusals. If there is no answer, raises one of the refusals. "The
+        repository is gone" is raised only if there is no other refusal, because GitHub also says so to accounts that
+        may not see it.
 
-        Later calls try the accounts of this call again like all others.
+        Later calls no longer try last the accounts that this call has tried to the end.
         """
         self._denied.difference_update(self._heard)
         if self._answers:
@@ -82,7 +88,9 @@ class Call:
 
 
 def _to(label: str, error: PartOver) -> PartOver:
-    """Returns the refusal with the credential's label in its message, if a person can do something about it."""
+    """Returns the refusal with the credential's label in its advice, if a person can remove the refusal. Returns any
+    other refusal unchanged.
+    """
     if error.code != "forbidden" or not error.action:
         return error
     return type(error)(error.code, error.message, f"{error.action} ({label})")

@@ -1,5 +1,5 @@
-"""HTTP to GitHub: each request returns one raw answer, or raises if there is none. `answers.reading` interprets the
-answers.
+"""HTTP to GitHub. Each request returns one raw answer, or raises an error if there is no answer. `answers.reading`
+interprets the answers.
 """
 
 import asyncio
@@ -52,14 +52,14 @@ class Connection:
             self._session = None
 
     async def graphql(self, request: GraphQLRequest, secret: str) -> Raw:
-        """Sends a GraphQL request and returns the answer. Raises `TooLarge` or `RetryNow` if there is none, and `Gone`
-        for redirects in a circle.
+        """Sends a GraphQL request and returns the answer. Raises `TooLarge` or `RetryNow` if there is no answer, and
+        `Gone` if redirects lead in a circle.
         """
         return await self._exchange("POST", self._graphql_url, orjson.dumps(request.payload), secret)
 
     async def get(self, path: str, secret: str) -> Raw:
-        """Sends a GET to a REST path with its query, and returns the answer. Raises `TooLarge` or `RetryNow` if there
-        is none, and `Gone` for redirects in a circle.
+        """Sends a GET request to a REST path with its query, and returns the answer. Raises `TooLarge` or `RetryNow` if
+        there is no answer, and `Gone` if redirects lead in a circle.
         """
         return await self._exchange("GET", f"{self.api_url}{path}", None, secret)
 
@@ -72,7 +72,7 @@ class Connection:
         return await self.get("/user", secret)
 
     async def probe(self, api: str, secret: str) -> None:
-        """Sends the smallest request of the API (`graphql` or `core`). Raises `RetryNow` if there is no answer; a
+        """Sends the smallest request of the API (`graphql` or `core`). Raises `RetryNow` if there is no answer. A
         refusal counts as an answer.
         """
         try:
@@ -112,8 +112,8 @@ BROKEN = (aiohttp.ClientError, asyncio.IncompleteReadError)
 
 
 def broken(error: Exception, server: str = "GitHub", address: str = "") -> RetryNow:
-    """Returns the error of the taxonomy for an exception of `BROKEN`: the server cannot be reached, or the
-    connection broke.
+    """Returns the error of the taxonomy for an exception of `BROKEN`: the server cannot be reached, or the connection
+    broke. `server` and `address` name the server in the message.
     """
     if isinstance(error, aiohttp.ClientConnectorError):
         return RetryNow("unreachable", f"{server}{address} cannot be reached: {error}")
@@ -121,8 +121,8 @@ def broken(error: Exception, server: str = "GitHub", address: str = "") -> Retry
 
 
 def route_of(path: str) -> str:
-    """Returns the route of a REST path, without repository and numbers, such as `pulls/comments`. The route of the
-    repository itself is `repository`.
+    """Returns the route of a REST path, such as `pulls/comments` or `issues/{}/timeline`. The route lacks the
+    repository, and has `{}` in place of each number. The route of the repository itself is `repository`.
     """
     parts = path.partition("?")[0].strip("/").split("/")
     rest = parts[2:] if parts[0] == "repositories" else parts[3:] if parts[0] == "repos" else parts
@@ -130,6 +130,6 @@ def route_of(path: str) -> str:
 
 
 def repository_of(path: str) -> str:
-    """Returns the owner/name in a REST path; empty if there is none."""
+    """Returns the owner/name in a REST path. Returns an empty text if the path has no owner/name."""
     parts = path.partition("?")[0].strip("/").split("/")
     return "/".join(parts[1:3]) if parts[0] == "repos" else ""

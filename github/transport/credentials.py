@@ -1,7 +1,8 @@
 """The credentials for GitHub: tokens, and the installations of a GitHub App, whose tokens live for an hour.
 
-An installation's token is created when it is first needed, and renewed before it expires. Whether it has expired is
-decided by GitHub's clock, which the header `Date` of its answers shows; before the first answer, by our own clock.
+An installation's token is created when it is first needed, and renewed before it expires. GitHub's clock decides
+whether a token has expired. The header `Date` of GitHub's answers shows this clock. Before the first answer, our own
+clock decides.
 """
 
 import asyncio
@@ -40,19 +41,20 @@ LIMIT_WAIT = 60.0
 class Credential(Protocol):
     """One way to authenticate to GitHub: a token, or an installation of the App.
 
-    `label` is its name in messages and logs, and is never a secret. `account` is the key of the budget that pays for
-    its requests, such as `installation:123` or `user:456`. A token's account is None until GitHub was asked for it.
+    `label` is the credential's name in messages and logs, and is never a secret. `account` is the key of the budget
+    that pays for the credential's requests, such as `installation:123` or `user:456`. A token's account is None until
+    GitHub was asked for it.
     """
 
     label: str
     account: str | None
 
     async def secret(self) -> str:
-        """Returns the token to send. An installation's token is created if there is none.
+        """Returns the token to send. An installation creates a token if it has no valid token.
 
         Raises `RetryNow` if no token can be had at the moment, `RetryLater` if GitHub limits the App, and `JobOver`
         (unauthorized) if GitHub does not accept the App. An installation that is suspended or gone also raises
-        `RetryNow`, and `Credentials.of` no longer returns that installation.
+        `RetryNow`. From then on, `Credentials.of` does not return that installation.
         """
 
 
@@ -70,7 +72,9 @@ class Token:
 
 @dataclass(slots=True, eq=False)
 class Installation:
-    """The App's installation for one owner, as a `Credential`. `set_aside` says why it must not be used at present."""
+    """The App's installation for one owner, as a `Credential`. `set_aside` says why the installation must not be used
+    at present, and is empty if it may be used.
+    """
 
     id: int
     label: str
@@ -94,7 +98,9 @@ class Installation:
         return bool(owner) and self.label.lower() == f"installation of {owner}".lower()
 
     def forget(self, refused: str | None = None) -> None:
-        """Discards the token. If `refused` is given, the token is discarded only if it is that one."""
+        """Discards the installation's token. If `refused` is given, the token is discarded only if it equals `refused`,
+        because another call may have created a new token meanwhile.
+        """
         if self._token and refused in (None, self._token):
             logs.forget_secret(self._token)
             self._token = ""  # nosec B105 # none yet
@@ -127,11 +133,12 @@ class Credentials:
         self._app = app
 
     async def of(self, owner: str | None) -> Sequence[Credential]:
-        """Returns the credentials that may read repositories of `owner`, a login; the best comes first.
+        """Returns the credentials that may read repositories of `owner`, a login. The best credential comes first.
 
-        The order is: the owner's installation, the tokens, then other installations, which see public repositories. If
-        `owner` is None, all installations are others. Raises `PartOver` (forbidden) if there is none, and the errors of
-        `Credential.secret` if installations have to be listed.
+        The order is: the owner's installation, the tokens, then the installations of other owners, which see only
+        public repositories of `owner`. If `owner` is None, all installations come after the tokens. Raises `PartOver`
+        (forbidden) if there is no credential. Raises the errors of `Credential.secret` if the installations have to be
+        listed.
         """
         own, others = await self._app.installations(owner) if self._app else ([], [])
         found: tuple[Credential, ...] = (*own, *self._tokens, *others)
@@ -144,18 +151,18 @@ class Credentials:
         return found
 
     async def refused(self, credential: Credential, secret: str | None = None) -> None:
-        """Records that GitHub refused a credential: with a 401, or with a 403 that says that the installation is
-        suspended.
+        """Records that GitHub refused a credential, with a 401 or with the 403 for a suspended installation.
 
-        An installation's token is discarded, so that the next use creates a new one; if `secret` is given, only if
-        it is still the installation's token. A token of GITHUB_TOKENS is kept.
+        An installation's token is discarded, so that the next use creates a new token. If `secret` is given, the token
+        is discarded only if it equals `secret`. A token of GITHUB_TOKENS is kept.
         """
         if isinstance(credential, Installation):
             credential.forget(secret)
 
 
 class App:
-    """A GitHub App and its installations. The App is given by its id (or client id) and its private key (PEM).
+    """A GitHub App and its installations. `app_id` is the App's id or client id. `private_key` is its private key
+    (PEM).
 
     Requests are sent to `api_url` through `session`, which sets their timeout. `clock` counts seconds and never goes
     back.
@@ -182,12 +189,12 @@ class App:
         self._listing = _Shared(self._list)
 
     def now(self) -> float:
-        """Returns GitHub's time in seconds since 1970, continued from its last answer."""
+        """Returns GitHub's time in seconds since 1970. The date of GitHub's latest answer is continued by our clock."""
         return self._clock() + self._ahead
 
     async def installations(self, owner: str | None) -> tuple[list[Installation], list[Installation]]:
-        """Returns two lists: the installation of `owner`, and all other installations. If `owner` is None, the first
-        list is empty. Installations that cannot be used are in neither. Raises as `Credential.secret` does.
+        """Returns two lists of usable installations: that of `owner`, and all others. If `owner` is None, the first
+        list is empty. Raises as `Credential.secret` does if the installations have to be listed.
         """
         name = (owner or "").lower()
         if self._lacks(name):
@@ -200,8 +207,9 @@ class App:
         return {login: each for login, each in self._installations.items() if not each.set_aside}
 
     def _lacks(self, name: str) -> bool:
-        """Returns whether installations have to be listed: none were listed yet, or the owner `name` has no usable one
-        and the last listing is at least `LISTED_AGAIN_AFTER` seconds old. If `name` is empty, any usable one is enough.
+        """Returns whether installations have to be listed. This is so if they were never listed. It is also so if the
+        owner `name` has no usable installation and the last listing is at least `LISTED_AGAIN_AFTER` seconds old. If
+        `name` is empty, any usable installation suffices.
         """
         if self._listed_at is None:
             return True
@@ -229,8 +237,8 @@ class App:
         self._installations, self._listed_at = found, self._clock()
 
     async def listed(self) -> AsyncIterator[dict[str, Any]]:
-        """Yields each installation as GitHub lists it: `{id, account: {login}, permissions, suspended_at}`, suspended
-        ones included.
+        """Yields each installation as GitHub lists it: `{id, account: {login}, permissions, suspended_at}`. Suspended
+        installations are included.
         """
         query = "per_page=100"
         while query:
@@ -246,10 +254,10 @@ class App:
             query = query_of(links(headers).get("next"))
 
     async def ask(self, method: str, path: str) -> tuple[int, Mapping[str, str], Any]:
-        """Sends a request as the App; returns status, headers and JSON of the answer. If GitHub refuses the times in
-        our JWT, the request is repeated with GitHub's time.
+        """Sends a request as the App, and returns the status, headers and JSON of the answer. If GitHub refuses the
+        times in our JSON web token, the request is repeated with GitHub's time.
 
-        Raises `RetryNow` if there is no answer, or if an answer with status 2xx is not JSON.
+        Raises `RetryNow` if there is no answer, or if an answer with a status below 400 is not JSON.
         """
         status, headers, content = await self._send(method, path)
         words = message_of(content)
@@ -293,7 +301,7 @@ class App:
 
     def refusal(self, status: int, headers: Mapping[str, str], content: Any, what: str) -> BackfillError:
         """Returns the error for an answer that is not a success. `what` says in the error's message what was requested.
-        The error is `PartOver` if GitHub refuses the request, but not the App.
+        The error is `PartOver` if GitHub refuses the request but accepts the App.
         """
         refusal = of_http(status, headers, content)
         if refusal.kind == "limited":
@@ -311,8 +319,8 @@ class App:
 
 
 class _Shared(Generic[T]):
-    """A value that several callers may need at the same time. It is made once, and all get the same result or the same
-    failure.
+    """A value that several callers may need at the same time. The value is made once, and all these callers get the
+    same result or the same error.
     """
 
     def __init__(self, make: Callable[[], Coroutine[Any, Any, T]]) -> None:

@@ -40,11 +40,11 @@ Send = Callable[[frozenset[str], str], Awaitable[Raw]]
 
 
 class GitHubTransport(AsyncTransport):
-    """Sends each request as the installation of the repository's owner if that has budget left, else as the account
-    with the largest remaining budget. If that account is limited or refused, another account sends it. While GitHub is
-    down, every request raises `RetryLater` (github_away).
+    """Sends each request with an account that has budget left. The installation of the repository's owner is preferred,
+    then the account with the largest remaining budget. If GitHub limits or refuses the account, another account sends
+    the request. While GitHub is down, every request raises `RetryLater` (github_away).
 
-    All requests to one server share one transport. `only` restricts a request to one account.
+    All requests to one server share one transport. The argument `only` of a method restricts a request to one account.
     """
 
     def __init__(
@@ -69,12 +69,12 @@ class GitHubTransport(AsyncTransport):
     async def execute(
         self, request: GraphQLRequest, ask: Ask | None = None, *, only: str | None = None, keep_lost: bool = False
     ) -> Answer:
-        """Sends a request and returns the answer. An operation of `queries/` is sent without what the server's schema
-        lacks.
+        """Sends a request and returns the answer. An operation of `queries/` is sent without the names that the
+        server's schema lacks.
 
-        Without `ask`, the request is taken to cost one point. With `keep_lost`, nodes that GitHub failed to load are
-        null in the answer; otherwise such a node raises `TooLarge`. Raises every class of the taxonomy; the answer that
-        it returns has no errors.
+        Without `ask`, the request is assumed to cost one point. With `keep_lost`, nodes that GitHub failed to load are
+        null in the answer. Otherwise such a node raises `TooLarge`. Raises every class of the taxonomy. The returned
+        answer has no errors.
         """
         wanted = ask or Ask("graphql", request.operation_name or "")
         read = partial(read_graphql, keep_lost=keep_lost)
@@ -90,7 +90,7 @@ class GitHubTransport(AsyncTransport):
         raise NotImplementedError("GitHub has no subscriptions")
 
     async def get(self, path: str, ask: Ask, *, only: str | None = None) -> Answer:
-        """Sends a GET to a REST path (with its query) and returns the answer. Follows renames (301). Raises as
+        """Sends a GET request to a REST path (with its query) and returns the answer. Follows renames (301). Raises as
         `execute` does.
         """
         return await self._guarded(
@@ -101,14 +101,15 @@ class GitHubTransport(AsyncTransport):
         )
 
     async def accounts(self, repository: str, *, only: str | None = None) -> list[str]:
-        """Returns the accounts that can send requests for the repository now: GitHub accepts their credentials. Whether
-        it shows them the repository is not checked. `only`: no other account than this one.
+        """Returns the accounts that can send requests for the repository now: the accounts whose credentials GitHub
+        accepts. Whether GitHub shows the repository to these accounts is not checked. If `only` is given, other
+        accounts are left out.
         """
         return sorted(await self._accounts.candidates(repository, Call(set()), only=only))
 
     async def introduce(self) -> None:
-        """Looks up which accounts the tokens belong to, and their remaining budgets, for one point a token. A token
-        whose account is known is not looked up again.
+        """Looks up the account and the remaining budget of each token, for one point a token. A token whose account is
+        known is not looked up again.
         """
         if self._guard is not None:
             await self._guard.admit("graphql")
@@ -123,8 +124,9 @@ class GitHubTransport(AsyncTransport):
         await self._connection.probe(api, await credential.secret())
 
     async def _guarded(self, ask: Ask, send: Send, read: Callable[[Ask, Raw], Answer], only: str | None) -> Answer:
-        """Sends a request, if need be from one account after the other (`_ask`). Raises `RetryLater` at once while
-        GitHub is down. `read` interprets GitHub's raw answer. If `only` is given, only that account sends.
+        """Sends a request, if need be from one account after the other (`_ask`). While GitHub is down, raises
+        `RetryLater` at once. `read` makes an `Answer` of GitHub's raw answer. If `only` is given, only that account
+        sends the request.
         """
         if self._guard is None:
             return await self._ask(ask, send, read, only)
@@ -191,8 +193,8 @@ class GitHubTransport(AsyncTransport):
         return call.end()
 
     async def _reserve(self, ask: Ask, candidates: Mapping[str, Credential]) -> Reservation:
-        """Reserves budget of the owner's installation, which sees private repositories. If that is no candidate, or has
-        no budget left, reserves budget of any candidate.
+        """Reserves budget of the owner's installation, because it sees private repositories. If that installation is no
+        candidate, or has no budget left, reserves budget of any candidate.
         """
         owner = ask.repository.partition("/")[0]
         own = [account for account, each in candidates.items() if isinstance(each, Installation) and each.is_of(owner)]

@@ -1,7 +1,8 @@
-"""Holds requests back while a server is down (decision 11). Every request to GitHub passes through this module.
+"""Holds requests back while a server is down (decision 11). The requests of sweeps to GitHub and to GH Archive pass
+through this module.
 
-`budget.breaker` decides; its state is in Postgres, shared by all workers. This module sends probes, waits while
-another worker probes, and tells callers how long to wait.
+`budget.breaker` makes the decisions. Its state is in Postgres, where all workers share it. This module sends probes,
+waits while another worker probes, and tells callers how long to wait.
 """
 
 import asyncio
@@ -36,15 +37,15 @@ _NAMES = {"graphql": "GitHub's GraphQL API", "core": "GitHub's REST API", "archi
 
 
 def no_answer(error: RetryNow) -> str:
-    """Returns why the server did not answer, in a few words; empty if `error` has another cause."""
+    """Returns in a few words why the server did not answer. Returns an empty text if `error` has another cause."""
     if error.code.startswith("http_") and error.code not in ("http_202", "http_413"):
         return error.code.removeprefix("http_")
     return _NO_ANSWER.get(error.code, "")
 
 
 class Guard:
-    """Holds back requests to one server while it is down. `probe` sends the smallest request of an API. If `probe`
-    returns, or raises anything but `RetryNow`, the server has answered.
+    """Holds back requests to one server while that server is down. `probe` sends the smallest request of an API. A
+    refusal of this request counts as an answer.
     """
 
     def __init__(self, availability: Availability, probe: Callable[[str], Awaitable[object]]) -> None:
@@ -56,8 +57,8 @@ class Guard:
         """API -> when Postgres last showed that the API is available."""
 
     async def run(self, api: str, request: Callable[[], Awaitable[T]]) -> T:
-        """Runs `request` and returns its result. Raises `RetryLater` (github_away) if the server is down, before or
-        after the request; otherwise the request's own error.
+        """Runs `request` and returns its result. Raises `RetryLater` (github_away) if the server is down before the
+        request, or turns out to be down after it. Otherwise raises the request's own error.
         """
         await self.admit(api)
         try:
@@ -79,8 +80,8 @@ class Guard:
                 await self._follow(verdict)
 
     async def _judge(self, api: str, reason: str) -> None:
-        """Decides what a request without an answer means. Returns if the server answers other requests; raises if the
-        server is down.
+        """Finds out what a request without an answer means. Returns if the server answers other requests. Raises
+        `RetryLater` if the server is down.
         """
         failed = monotonic()
         self._looked.pop(api, None)
@@ -92,8 +93,8 @@ class Guard:
             await self._follow(verdict)
 
     async def _follow(self, verdict: Verdict) -> None:
-        """Does what the breaker's verdict says: waits, sends a probe, or raises. Returns when a new verdict is
-        needed.
+        """Does what the breaker's verdict says: waits, sends a probe, or raises `RetryLater`. After it returns, the
+        caller asks the breaker for a new verdict.
         """
         if verdict.do == "wait":
             await asyncio.sleep(LOOK_AGAIN * random.uniform(0.5, 1))  # nosec B311 # a pause, no secret

@@ -29,8 +29,8 @@ class Budget:
 
 @dataclass(frozen=True)
 class Health:
-    """The result of checking one credential. If it cannot be used, `error` says why, and most other fields are
-    unset.
+    """The result of checking one credential. If the credential cannot be used, `error` says why, and most other fields
+    are unset.
     """
 
     credential: str
@@ -47,7 +47,9 @@ class Health:
 
 
 async def examine(api_url: str, graphql_url: str, tokens: tuple[str, ...], app: tuple[str, str] | None) -> list[Health]:
-    """Checks every token, by a GraphQL request of one point and a REST request; lists the App's installations."""
+    """Checks every token by a GraphQL request of one point and a REST request. Also lists the installations of the App.
+    `app` is the App's id and private key, or None.
+    """
     found: list[Health] = []
     async with Connection(api_url, graphql_url) as connection, aiohttp.ClientSession() as session:
         for place, token in enumerate(tokens, 1):

@@ -1,4 +1,4 @@
-"""Holds answers that were read before a sweep began. Each has the shape of the answer to the sweep's own request."""
+"""Holds answers that were read before a sweep began. Each answer has the shape of an answer to the sweep itself."""
 
 import zlib
 from collections.abc import Mapping, Sequence
@@ -28,8 +28,9 @@ class PrefetchedAnswer(NamedTuple):
 
 @dataclass
 class Prefetched:
-    """The answers for one repository that were read before its sweeps began. `told` holds them by operation, `reviews`
-    holds the comments of reviews by the review's node id. Each answer is used once; a repeated request is sent.
+    """The answers for one repository that were read before its sweeps began. `told` holds answers by operation.
+    `reviews` holds the comments of reviews, by the review's node id. Each answer is used once. If a request is
+    repeated, it is sent to GitHub.
     """
 
     told: dict[str, PrefetchedAnswer] = field(default_factory=dict)
@@ -39,7 +40,9 @@ class Prefetched:
     _taken: int = 0
 
     def take(self, operation: str, variables: Mapping[str, Any]) -> Answer | None:
-        """Returns the answer to this request; None if the request has to be sent."""
+        """Returns the prefetched answer to this request, which is then used up. Returns None if the request has to be
+        sent.
+        """
         if operation == "ReviewComments":
             return self._take_reviews(variables["ids"])
         told = self.told.get(operation)
@@ -56,8 +59,9 @@ class Prefetched:
         return self._answer(told.asked_at, told.account, told.data)
 
     def reviews_at_once(self, ids: Sequence[str]) -> list[str]:
-        """Returns those of the reviews `ids` whose comments were prefetched by one account: the account of the first
-        review that was prefetched. The comments of the others have to be requested.
+        """Returns the reviews among `ids` whose comments were prefetched by the same account, so that one answer can
+        hold them. The account is that of the first prefetched review. The comments of all other reviews have to be
+        requested.
         """
         held = [each for each in ids if each in self.reviews]
         return [each for each in held if self.reviews[each].account == self.reviews[held[0]].account]
@@ -75,7 +79,7 @@ class Prefetched:
         return Answer(data, asked_at, seconds=0.0, account=account)
 
     def spared(self) -> int:
-        """Returns how many requests prefetched answers have saved since this method was last called."""
+        """Returns how many requests prefetched answers have saved since the last call of this method."""
         taken, self._taken = self._taken, 0
         return taken
 
@@ -86,8 +90,9 @@ class Prefetched:
         return zlib.compress(orjson.dumps({key: list(each) for key, each in content.items()}))
 
     def unpack(self, packed: bytes, *, is_old: bool = False) -> None:
-        """Adds the answers in `packed`. Answers of another release are ignored, because its documents request other
-        fields. `is_old` says that threads may have changed since the answers: then a catch-up follows.
+        """Adds the answers in `packed`. Answers of another release are ignored, because the documents of that release
+        request other fields. `is_old` says that threads may have changed since the answers, so that a catch-up has to
+        follow.
         """
         content = {
             key: PrefetchedAnswer(datetime.fromisoformat(at), account, data)
@@ -106,5 +111,7 @@ class Prefetched:
 
 @cache
 def _revision() -> str:
-    """Returns a hash of the documents whose answers are prefetched, so that answers with other fields are not used."""
+    """Returns a hash of the documents whose answers are prefetched. Answers with another hash are not used, because
+    their fields may differ.
+    """
     return sha256("".join(text(each) for each in OPERATIONS).encode()).hexdigest()[:16]

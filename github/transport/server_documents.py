@@ -1,4 +1,4 @@
-"""Leaves out of the project's documents what the server's schema lacks."""
+"""Removes from the project's documents the names that the server's schema lacks."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
@@ -21,8 +21,8 @@ MOST_FITTINGS = 4
 
 
 class ServerDocuments:
-    """The project's documents. They are unchanged until the server refuses one; afterwards they leave out what the
-    server's schema lacks.
+    """The project's documents. They are unchanged until the server refuses a document. From then on, they leave out the
+    names that the server's schema lacks.
 
     `introspect` sends `server_schema.INTROSPECTION`.
     """
@@ -36,7 +36,7 @@ class ServerDocuments:
 
     @property
     def left_out(self) -> frozenset[str]:
-        """The names that documents use and the server's schema lacks, as far as known."""
+        """The names that documents use although the server's schema lacks them, as far as they are known."""
         return frozenset(self._schema.left_out) if self._schema is not None else frozenset()
 
     async def has_learned(self, left_out: Collection[str]) -> bool:
@@ -51,8 +51,8 @@ class ServerDocuments:
         return any(self._schema.has(each) for each in left_out)
 
     def fitted(self, request: Request, withheld: frozenset[str] = frozenset()) -> Request:
-        """Returns the request as this server accepts it, without the fields `withheld`, which GitHub refuses to the
-        account.
+        """Returns the request in the form that this server accepts. The fields `withheld` are left out, too, because
+        GitHub refuses them to the account.
         """
         if self._schema is None:
             return request.without(withheld) if withheld else request
@@ -67,9 +67,10 @@ class ServerDocuments:
 
     async def fitting(self, request: Request, ask: Callable[[], Awaitable[Answer]]) -> Answer:
         """Calls `ask`, which sends the request, and returns the answer. If the server refuses the document, finds out
-        what the schema lacks, and calls `ask` again. In the answer, fields that were left out are None.
+        which names the schema lacks, and calls `ask` again. In the answer, fields that were left out are None or empty
+        connections.
 
-        Raises `SchemaMismatch` if the server refuses every version.
+        Raises `SchemaMismatch` if the server refuses every version of the document.
         """
         for _ in range(MOST_FITTINGS):
             revision = self._revision
@@ -95,7 +96,7 @@ class ServerDocuments:
             self._revision += 1
 
     async def _ask(self) -> ServerSchema:
-        """Requests the server's schema; returns a schema without types if the server hides it."""
+        """Requests the server's schema. Returns a schema without types if the server hides its schema."""
         try:
             return ServerSchema.of((await self._introspect()).data)
         except (PartOver, KeyError, TypeError) as error:
