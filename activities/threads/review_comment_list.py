@@ -77,7 +77,7 @@ class ReviewCommentList:
             return self.fall_back(position, error.message)
 
     def fall_back(self, position: ThreadPosition, why: str) -> Turn[ThreadPosition]:
-        """Returns the turn that stops reading the list. The remaining comments are fetched by the ids of their reviews."""
+        """Returns the turn that stops reading the list. Remaining comments are fetched by the ids of their reviews."""
         log.warning("no list of review comments", why=why)
         left = position.with_listing(position.listing.leave())
         return Turn(left.fall_back(f"review comments were read review by review: {why}"))
