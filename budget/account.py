@@ -97,11 +97,11 @@ class Pool(Protocol):
     """The budgets of all accounts, shared by all workers."""
 
     async def reserve(self, ask: Ask, accounts: Sequence[str]) -> Reservation:
-        """Reserves points of one of `accounts`. Among the accounts that can be used now, the one with the largest
+        """Reserves points of one of `accounts`. Among the accounts that can be used now, the account with the largest
         remaining budget is chosen.
 
-        Raises `RetryLater` if no account can be used; the error has the moment at which one can. Raises an error if
-        `ask.fence` is a sweep that has lost its lease.
+        Raises `RetryLater` if no account can be used. The error has the moment at which an account can be used. Raises
+        an error if `ask.fence` is a sweep that has lost its lease.
         """
         ...
 
@@ -145,8 +145,8 @@ class Window(BaseModel):
 
 
 class Slowed(BaseModel):
-    """The reduced pace after a secondary limit. At first it is half of the account's last use, and it doubles every
-    `RECOVERY`.
+    """The reduced pace of an account after a secondary limit. The pace begins at half of what the account used before
+    the limit, and doubles every `RECOVERY`.
     """
 
     at: datetime
@@ -210,8 +210,8 @@ class Budget(BaseModel):
     def _below(
         self, now: datetime, spent: Sequence[tuple[datetime, float]], held: float, more: float, allowed: float
     ) -> datetime:
-        """Returns when `more` can be spent without exceeding `allowed`, the limit of one minute. All amounts are
-        points, or all amounts are seconds.
+        """Returns when `more` points or seconds can be spent without exceeding `allowed`, the limit of one minute. All
+        amounts are points, or all amounts are seconds.
 
         `spent` holds the moments and amounts of the last minute. `held` is the amount that requests in flight reserve.
         If the limit is exceeded only because of requests in flight, the result is `LOOK_AGAIN` from `now`.
@@ -226,7 +226,9 @@ class Budget(BaseModel):
         return now + LOOK_AGAIN
 
     def _pace(self, now: datetime, share: float) -> tuple[float, float, float]:
-        """Returns the account's present limits: (requests at once, points a minute, seconds of GitHub a minute)."""
+        """Returns the account's present limits as a tuple: the number of requests at once, the points a minute, and the
+        seconds of GitHub's time a minute.
+        """
         part = min(share, MARGIN)
         concurrent, points = CONCURRENT * part, POINTS_A_MINUTE[self.resource] * part
         seconds = SECONDS_A_MINUTE[self.resource] * part
@@ -239,7 +241,7 @@ class Budget(BaseModel):
 
     def settle(self, now: datetime, points: int, told: Told, held: Held) -> None:
         """Records that a request has ended. `points` is the request's cost, or the estimate if the cost is unknown.
-        `held` is what the other unfinished requests reserve.
+        `held` is the part of the budget that other unfinished requests reserve.
         """
         self._forget(now)
         self._spend(now, points, told.seconds)
@@ -282,7 +284,8 @@ class Budget(BaseModel):
             self.period_seconds = (resets_at - self.last_reset).total_seconds()
 
     def _limited(self, now: datetime, wait: float | None, held: Held) -> None:
-        """Pauses the account after a rate limit, and slows the account down if the hour's budget is not used up.
+        """Pauses the account after a rate limit. If the hour's budget is not used up, the account is also slowed down,
+        because it sent too much at once.
 
         `wait` is how many seconds GitHub asks to wait. If `wait` is None, the pause is a minute, and it doubles with
         each further limit.

@@ -64,8 +64,8 @@ class Availability(Protocol):
     intervals: Intervals
 
     async def admit(self, api: str) -> Verdict:
-        """Returns what a worker has to do before it sends a request to `api`. If one worker has to send a probe, no
-        other worker gets this verdict until the probe's lease ends.
+        """Returns what a worker has to do before it sends a request to `api`. After one worker got the verdict `probe`,
+        no other worker gets this verdict until the probe's lease ends.
         """
         ...
 
@@ -110,8 +110,8 @@ class Api(BaseModel):
 
 
 class Breaker(BaseModel):
-    """The state of one server. While APIs of the server are down, one probe a minute is sent to one of these APIs, to
-    each in turn.
+    """The state of one server. While APIs of the server are down, one probe a minute is sent. The probes go to these
+    APIs in turn.
     """
 
     apis: dict[str, Api] = {}

@@ -36,7 +36,7 @@ class Prices:
         """Returns how many parents a page may have if it is to cost one point: at least 1, and at most `most`.
         `connections` is the number of connections of each parent.
 
-        A larger page would cost several points and save no points elsewhere, because the price grows with the number of
+        A larger page would cost several points. It would not save points, because the price grows with the number of
         connections.
         """
         affordable = ONE_POINT / self._factors.get(operation, 1.0)
