@@ -1,5 +1,5 @@
-"""Decides what Polar's events change in an add-on. `advance`, a pure function, decides this;
-docs/decisions/0016-addon-life.md has its table.
+"""Decides what Polar's events change in an add-on. `advance`, a pure function, decides this. The decision "An add-on is
+what the newest event says" in docs/decisions has the table of all cases.
 
 Events may arrive in any order. The state of an add-on follows the newest event of its subscription. An older event that
 arrives late can still change when the add-on was bought, last paid and last unpaid.
@@ -109,9 +109,9 @@ class Snapshot(BaseModel):
 
     @property
     def expires_at(self) -> datetime | None:
-        """The moment at which the add-on expires. It is the first of three moments that Polar gives: the end of the
-        subscription, the end that a cancellation sets, the end of the current period. None if Polar gives no such
-        moment.
+        """The moment at which the add-on expires. This is the end of the subscription, if Polar gives one. Otherwise it
+        is the end that a cancellation sets, or else the end of the current period. None if Polar gives none of these
+        moments.
         """
         return self.ended_at or self.ends_at or self.current_period_end
 

@@ -1,5 +1,5 @@
-"""Compares Polar's subscriptions with the stored add-ons: `compare`, a pure function. `may_end` limits how many add-ons
-may end at once.
+"""Finds the differences between Polar's subscriptions and the stored add-ons, by `compare`, a pure function. `may_end`
+limits how many add-ons may end at once.
 """
 
 from collections.abc import Collection, Iterable, Mapping

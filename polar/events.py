@@ -119,7 +119,9 @@ class SubscriptionEvent(_Part):
 
 
 def type_of(payload: object) -> str:
-    """Returns the type of an event, which is stored with the delivery; an empty text if the event has no type."""
+    """Returns the type of an event, which is stored with the delivery. Returns an empty text if the payload has no type
+    that is a text.
+    """
     kind = payload.get("type") if isinstance(payload, Mapping) else None
     return _storable(kind)[:100] if isinstance(kind, str) else ""
 

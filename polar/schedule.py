@@ -1,4 +1,4 @@
-"""Reconciles with Polar every hour. Creates the Temporal Schedule, and has the activity that the scheduled workflow
+"""Reconciles with Polar every hour. Creates the Temporal Schedule, and defines the activity that the scheduled workflow
 runs.
 """
 
