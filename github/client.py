@@ -135,9 +135,9 @@ class GitHub:
         return answer
 
     def prefetched_reviews(self, ids: Sequence[str]) -> list[str]:
-        """Returns the reviews among `ids` whose comments were prefetched by the same account, so that one answer can
-        hold them. The account is that of the first prefetched review. Returns an empty list if no review was
-        prefetched.
+        """Returns the ids of those of the reviews `ids` whose comments one account has prefetched, so that one answer
+        can hold all these comments. It is the account that prefetched the first of the reviews. Returns an empty list
+        if no review was prefetched.
         """
         return self._prefetched.reviews_at_once(ids) if self._prefetched is not None else []
 

@@ -31,7 +31,7 @@ def of_epoch(seconds: float) -> datetime:
 
 def date_of(headers: Mapping[str, str], name: str = "Date") -> datetime | None:
     """Returns the HTTP date in the header `name`. Returns None if the header is missing or unreadable. The header
-    `Date` is when the server sent the answer, by the server's clock.
+    `Date` holds when the server sent the answer, by the server's clock.
     """
     try:
         return parsedate_to_datetime(headers[name]).astimezone(UTC)
@@ -47,7 +47,7 @@ def now_by(headers: Mapping[str, str]) -> datetime:
 def asked_at(headers: Mapping[str, str], seconds: float) -> datetime:
     """Returns when the request was sent, by the server's clock. `seconds` is how long the answer took.
 
-    The header `Date` is from the end of this time. The answer may lack changes that happened during the request, so the
-    beginning counts.
+    The header `Date` holds when the answer was made. The answer may lack changes that happened during the request, so
+    the beginning of the request counts.
     """
     return now_by(headers) - timedelta(seconds=ceil(seconds))

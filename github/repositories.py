@@ -24,8 +24,8 @@ class Facts(NamedTuple):
 
 @mapped
 async def inspect(github: GitHub, github_id: int | None, full_name: str) -> Facts:
-    """Returns the repository with the id `github_id`, because a rename does not change the id. If the id is unknown or
-    wrong, returns the repository called `full_name`.
+    """Returns the repository with the GitHub id `github_id`. The id is used because a rename does not change it. If the
+    id is None, or if GitHub does not know it, returns the repository called `full_name`.
 
     Raises `Gone`, or `PartOver` (forbidden, taken_down), if GitHub does not show the repository.
     """

@@ -1,5 +1,5 @@
-"""Guards the mapping of answers to rows. If an answer lacks something that GitHub documents, one error of the taxonomy
-is raised, and the answer makes no row.
+"""Guards the mapping of answers to rows. If an answer lacks something that GitHub documents, `TooLarge` is raised, and
+the answer makes no row.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
@@ -133,7 +133,7 @@ def _check_of(hint: Any) -> Check:
 
 
 class _Record:
-    """Tells whether a value is an instance of a class, a dataclass or a named tuple, whose fields all have their
+    """Tells whether a value is an instance of a dataclass or a named tuple, and whether all its fields have their
     declared types. Raises `TypeError` with the field's name for a wrong field.
 
     An answer holds many records, so the fields of plain types are checked together. A combination of types that was

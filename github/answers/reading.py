@@ -92,7 +92,7 @@ def read_graphql(ask: Ask, raw: Raw, *, keep_lost: bool = False) -> Answer:
 
     With `keep_lost`, nodes that GitHub failed to load are null in the answer. Otherwise such a node raises `TooLarge`.
     `TooLarge` is also raised if the request names several repositories and the account lacks a permission for one of
-    the repositories.
+    them, because missing permissions are recorded by repository.
     """
     content = decode(raw.body) if raw.status == 200 else None
     if not isinstance(content, dict) or ("data" not in content and "errors" not in content):
@@ -193,7 +193,9 @@ def windows_of(headers: Mapping[str, str]) -> tuple[tuple[int, int, float], ...]
 
 
 def all_windows(raw: Raw, answer: Answer) -> tuple[tuple[int, int, float], ...]:
-    """Returns the windows of an answer: the one in the headers and, for GraphQL, the one in the body."""
+    """Returns the budget's windows that an answer reports: the window in the headers and, for GraphQL, the window in
+    the body.
+    """
     heard, rate = windows_of(raw.headers), _rate(answer.data)
     try:
         wait = (time(rate["resetAt"]) - now_by(raw.headers)).total_seconds()

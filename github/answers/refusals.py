@@ -69,7 +69,7 @@ class FieldsRefused(PartOver):
 
 class SchemaMismatch(PartOver):
     """Raised if the document uses a name that this server's schema lacks. `errors` holds the entries of the answer's
-    `errors` that name what is unknown.
+    `errors` that report unknown names.
     """
 
     def __init__(self, operation: str, errors: Sequence[Mapping[str, Any]]) -> None:

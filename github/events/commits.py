@@ -33,7 +33,7 @@ class Commit(NamedTuple):
 
 @dataclass(slots=True)
 class History:
-    """The commits in one answer, by oid: the requested commit and its ancestors."""
+    """The commits in one answer, by oid: the requested commit and some of its ancestors."""
 
     commits: dict[str, Commit]
     in_scope: int

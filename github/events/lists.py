@@ -71,7 +71,7 @@ async def ask(
     """Sends an operation that requests one field of the repository, and returns the answer. `what` is the field's name.
 
     Raises `Refused` if GitHub refuses the field; the error's code is `gone` if the field does not exist. Raises `Gone`
-    if GitHub refuses the repository, and `PartOver` (renamed) if another repository has its name now.
+    if GitHub refuses the repository, and `PartOver` (renamed) if another repository has taken over the name.
     """
     owner, _, name = repository.full_name.partition("/")
     answer = await github.graphql(operation, {"owner": owner, "name": name} | variables)
@@ -96,8 +96,8 @@ async def probe(github: GitHub) -> None:
 
 
 async def ask_rest(github: GitHub, repository: RepositoryRef, route: str, query: dict[str, Any]) -> Answer:
-    """Returns the answer of a REST route of the repository; its data is a list. Raises `Refused` if GitHub refuses the
-    list, or has no such list.
+    """Returns the answer of a REST route of the repository. The answer's data is a list. Raises `Refused` if GitHub
+    refuses the list, or has no such list.
     """
     try:
         # By id: the name may be another repository's by now.

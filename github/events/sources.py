@@ -233,8 +233,9 @@ async def read_events(github: GitHub, repository: RepositoryRef, size: int, offs
 async def find_place_behind(
     github: GitHub, repository: RepositoryRef, operation: Literal["StargazerPlace", "ForkPlace"], after: str | None
 ) -> tuple[str | None, bool]:
-    """Returns the cursor behind the next item after `after`, and whether the list has more items. `operation` chooses
-    the list of stars or of forks. The item itself is not loaded, because GitHub may be unable to load it.
+    """Skips one item in the list of stars or of forks, which `operation` chooses. Returns the cursor behind the item
+    that follows `after`, and whether the list has more items. The item is not loaded, because GitHub may be unable to
+    load it.
     """
     field = "stargazers" if operation == "StargazerPlace" else "forks"
     answer = await ask(github, operation, repository, field, {"after": after})

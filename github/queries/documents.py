@@ -1,5 +1,5 @@
-"""Loads the GraphQL documents in `queries/*.graphql`, and makes gql's requests of them. Each operation comes with the
-fragments that it uses.
+"""Loads the GraphQL documents in `queries/*.graphql`, and makes requests for gql from them. Each operation comes with
+the fragments that it uses.
 """
 
 import re

@@ -47,8 +47,8 @@ class Small:
 
     @property
     def requests(self) -> int:
-        """The number of requests that would fill the repository's connections. GitHub computes the price of the query
-        from such numbers (`budget.prices`).
+        """The number of requests that would fill the repository's connections. GitHub computes the price of a query
+        from the sum of these numbers (`budget.prices`).
         """
         threads = sum(page_requests(THREAD_TYPES[data_type], first) for data_type, first in self.firsts.items())
         return threads + self.stars + self.forks + (2 + COMMITS if self.commits else 0)
@@ -64,7 +64,9 @@ class Small:
 
 
 def is_long(survey: Survey, wanted: Collection[str]) -> bool:
-    """Returns whether the history of the `wanted` types takes many pages, according to GitHub's counts."""
+    """Returns whether the history of the `wanted` types takes too many pages for a small repository, according to
+    GitHub's counts.
+    """
     threads = sum(each.total for data_type, each in survey.threads.items() if data_type in wanted)
     stars = survey.stars if survey.shows_stargazers else 0
     return threads > MOST_THREADS or ("events" in wanted and max(stars, survey.forks) > MOST_LISTED)

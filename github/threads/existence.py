@@ -1,4 +1,4 @@
-"""Asks GitHub by node id whether nodes still exist. Such nodes are stored, but a list did not show them."""
+"""Asks GitHub whether nodes still exist, by their node ids. The nodes are stored, but a list of GitHub's lacks them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

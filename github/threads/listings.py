@@ -50,7 +50,7 @@ class Listing:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the list has no threads. GitHub must neither count nor show any thread."""
+        """Whether the list has no threads: GitHub counts no thread and shows no thread."""
         return self.total == 0 and not self.entries and self.end_cursor is None and not self.leads_nowhere
 
 

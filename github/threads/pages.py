@@ -244,8 +244,8 @@ def _threads(answer: Answer, kind: ThreadType) -> Threads:
 
 
 def _shown(connection: Node, part: Part, page: Page) -> list[Node]:
-    """Returns the nodes that GitHub shows of a part's page. The caller adds these nodes to `part.seen`. Hidden nodes
-    are added to `part.seen` here, and noted on the page.
+    """Returns the nodes that GitHub shows of a part's page. The caller adds their keys to `part.seen`. The keys of
+    hidden nodes are added to `part.seen` here, and the hidden nodes are noted on the page.
     """
     found = shown(connection["nodes"], f"{part.kind} of #{part.number}", part.cursor)
     if found.hidden:

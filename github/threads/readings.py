@@ -14,14 +14,14 @@ MOST_READINGS = 3
 
 
 def noted(missing: int) -> str:
-    """Returns the value of `Part.reading` for a part that lacks `missing` children, if a note says so. A later reading
-    that lacks as many children is final.
+    """Returns the value of `Part.reading` for a part whose `missing` children are already noted. A later reading that
+    lacks as many children is final.
     """
     return f"{missing} missing"
 
 
 def lists_noted(missing: int) -> str:
-    """Returns the value of `Part.reading` for a thread whose lists lack `missing` items, if notes say so. A later
+    """Returns the value of `Part.reading` for a thread whose lists lack `missing` items that are already noted. A later
     reading that lacks as many items is final.
     """
     return f"lists: {noted(missing)}"

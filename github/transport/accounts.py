@@ -89,8 +89,8 @@ class Accounts:
             return credential.account
 
     async def _introduce(self, credential: Credential) -> None:
-        """Looks up the account of a token by GraphQL, whose answer also holds the remaining budget. If the GraphQL
-        budget is used up, the account is looked up by REST.
+        """Looks up the account of a token by GraphQL, because that answer also holds the remaining budget. If the
+        GraphQL budget is used up, the account is looked up by REST.
         """
         secret = await credential.secret()
         try:

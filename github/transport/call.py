@@ -1,8 +1,8 @@
 """One call of the client: which accounts are still to be tried, and the answer or error with which the call ends.
 
-Each account is tried until GitHub answers it, or refuses it for good. After other refusals (a 401, a missing scope, a
-limit) the account may be tried again. So that a call comes to an end, it sends at most `MOST_REQUESTS` requests with
-each credential.
+Each account is tried until GitHub answers its request, or refuses the account for good. After other refusals (a 401, a
+missing scope, a limit) the account may be tried again. A call sends at most `MOST_REQUESTS` requests with each
+credential, so that it comes to an end.
 """
 
 from collections import Counter
@@ -36,7 +36,7 @@ class Call:
 
     @property
     def was_heard(self) -> bool:
-        """Whether GitHub has answered any account, or refused one for good."""
+        """Whether GitHub has answered an account, or refused an account for good."""
         return bool(self._heard)
 
     def open_to(self, accounts: Iterable[str]) -> list[str]:
@@ -74,9 +74,10 @@ class Call:
     def end(self) -> Answer:
         """Returns the answer with the fewest refusals. If there is no answer, raises one of the refusals. "The
         repository is gone" is raised only if there is no other refusal, because GitHub also says so to accounts that
-        may not see it.
+        may not see the repository.
 
-        Later calls no longer try last the accounts that this call has tried to the end.
+        The accounts that GitHub answered or refused in this call are removed from `denied`, so that later calls do not
+        try them last.
         """
         self._denied.difference_update(self._heard)
         if self._answers:

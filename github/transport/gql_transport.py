@@ -40,9 +40,9 @@ Send = Callable[[frozenset[str], str], Awaitable[Raw]]
 
 
 class GitHubTransport(AsyncTransport):
-    """Sends each request with an account that has budget left. The installation of the repository's owner is preferred,
-    then the account with the largest remaining budget. If GitHub limits or refuses the account, another account sends
-    the request. While GitHub is down, every request raises `RetryLater` (github_away).
+    """Sends each request through an account that has budget left. The installation of the repository's owner is
+    preferred, then the account with the largest remaining budget. If GitHub limits or refuses the account, another
+    account sends the request. While GitHub is down, every request raises `RetryLater` (github_away).
 
     All requests to one server share one transport. The argument `only` of a method restricts a request to one account.
     """

@@ -1,4 +1,4 @@
-"""Holds requests back while a server is down (decision 11). The requests of sweeps to GitHub and to GH Archive pass
+"""Holds requests back while a server is down (decision 11). The clients for GitHub and GH Archive send their requests
 through this module.
 
 `budget.breaker` makes the decisions. Its state is in Postgres, where all workers share it. This module sends probes,
@@ -58,7 +58,8 @@ class Guard:
 
     async def run(self, api: str, request: Callable[[], Awaitable[T]]) -> T:
         """Runs `request` and returns its result. Raises `RetryLater` (github_away) if the server is down before the
-        request, or turns out to be down after it. Otherwise raises the request's own error.
+        request, or if the request gets no answer and the server turns out to be down. Otherwise raises the request's
+        own error.
         """
         await self.admit(api)
         try:
@@ -80,8 +81,8 @@ class Guard:
                 await self._follow(verdict)
 
     async def _judge(self, api: str, reason: str) -> None:
-        """Finds out what a request without an answer means. Returns if the server answers other requests. Raises
-        `RetryLater` if the server is down.
+        """Finds out whether the server is down, after a request that got no answer. Returns if the server answers other
+        requests. Raises `RetryLater` if the server is down.
         """
         failed = monotonic()
         self._looked.pop(api, None)

@@ -1,4 +1,6 @@
-"""Holds answers that were read before a sweep began. Each answer has the shape of an answer to the sweep itself."""
+"""Holds answers that were read before a sweep began. The sweep takes an answer from here in place of sending the
+request, because an answer has the same shape either way.
+"""
 
 import zlib
 from collections.abc import Mapping, Sequence
@@ -59,9 +61,9 @@ class Prefetched:
         return self._answer(told.asked_at, told.account, told.data)
 
     def reviews_at_once(self, ids: Sequence[str]) -> list[str]:
-        """Returns the reviews among `ids` whose comments were prefetched by the same account, so that one answer can
-        hold them. The account is that of the first prefetched review. The comments of all other reviews have to be
-        requested.
+        """Returns the ids of those of the reviews `ids` whose comments one account has prefetched, so that one answer
+        can hold all these comments. It is the account that prefetched the first of the reviews. All other comments have
+        to be requested.
         """
         held = [each for each in ids if each in self.reviews]
         return [each for each in held if self.reviews[each].account == self.reviews[held[0]].account]
