@@ -135,9 +135,9 @@ class GitHub:
         return answer
 
     def prefetched_reviews(self, ids: Sequence[str]) -> list[str]:
-        """Returns the ids of those of the reviews `ids` whose comments one account has prefetched, so that one answer
-        can hold all these comments. It is the account that prefetched the first of the reviews. Returns an empty list
-        if no review was prefetched.
+        """Returns the reviews in `ids` whose comments can come in one prefetched answer. An answer has one account, so
+        these are the reviews that the account of the first prefetched review has read. Returns an empty list if no
+        review was prefetched.
         """
         return self._prefetched.reviews_at_once(ids) if self._prefetched is not None else []
 

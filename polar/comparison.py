@@ -82,8 +82,9 @@ def unexplained(known: Mapping[str, Known], listed: Collection[str], now: dateti
 
 
 def _may_be_active_again(known: Known, now: datetime) -> bool:
-    """Returns whether an add-on that is not active may become active again. A paused or unpaid add-on may, and so may
-    one that expired less than 30 days ago. A canceled add-on may if no event said that its subscription ended.
+    """Returns whether an add-on that is not active may become active again. This holds for a paused or unpaid add-on,
+    and for an add-on that expired less than 30 days ago. It also holds for a canceled add-on if no event said that its
+    subscription ended.
 
     Checkouts that were never paid are left out, because there are many of them, and because Polar lists a subscription
     as soon as it is paid.

@@ -14,8 +14,8 @@ MOST = 100
 
 @dataclass(frozen=True, slots=True)
 class Existence:
-    """GitHub's answer to the question which nodes exist: the nodes that are found, gone, or refused. If a node is in
-    none of the three, GitHub said nothing of it.
+    """GitHub's answer to the question which nodes exist: the nodes that are found, gone, or refused. GitHub gave no
+    answer about a node that is in none of the three sets.
     """
 
     gone: frozenset[str]

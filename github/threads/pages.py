@@ -160,8 +160,8 @@ async def read_items(
 
 @mapped
 async def read_reviews(github: GitHub, parts: Sequence[Part], first: int) -> Threads:
-    """Returns the next `first` reviews of each part's pull request, for pull requests whose timeline showed fewer
-    reviews than they have.
+    """Returns the next `first` reviews of each part's pull request. It is called for pull requests that have more
+    reviews than their timeline showed.
     """
     answer = await _aliased(github, "PullRequestReviews", parts, {"first": first})
     threads = _threads(answer, THREAD_TYPES["pull_requests"])

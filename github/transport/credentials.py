@@ -52,9 +52,9 @@ class Credential(Protocol):
     async def secret(self) -> str:
         """Returns the token to send. An installation creates a token if it has no valid token.
 
-        Raises `RetryNow` if no token can be had at the moment, `RetryLater` if GitHub limits the App, and `JobOver`
-        (unauthorized) if GitHub does not accept the App. An installation that is suspended or gone also raises
-        `RetryNow`. From then on, `Credentials.of` does not return that installation.
+        Raises `RetryNow` if a token cannot be created at the moment, `RetryLater` if GitHub limits the App, and
+        `JobOver` (unauthorized) if GitHub does not accept the App. An installation that is suspended or gone also
+        raises `RetryNow`. From then on, `Credentials.of` does not return that installation.
         """
 
 

@@ -61,9 +61,9 @@ class Prefetched:
         return self._answer(told.asked_at, told.account, told.data)
 
     def reviews_at_once(self, ids: Sequence[str]) -> list[str]:
-        """Returns the ids of those of the reviews `ids` whose comments one account has prefetched, so that one answer
-        can hold all these comments. It is the account that prefetched the first of the reviews. All other comments have
-        to be requested.
+        """Returns the reviews in `ids` whose comments can come in one prefetched answer. An answer has one account, so
+        these are the reviews that the account of the first prefetched review has read. The comments of all other
+        reviews have to be requested.
         """
         held = [each for each in ids if each in self.reviews]
         return [each for each in held if self.reviews[each].account == self.reviews[held[0]].account]
