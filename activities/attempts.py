@@ -41,7 +41,8 @@ def pause(attempts: int) -> timedelta:
 
 def exhausted(attempts: int, last: Failure | None, **known: Any) -> Failure:
     """Returns the failure of work that ends because `attempts` attempts in a row committed nothing. `last` is the
-    failure of the last attempt; None if no attempt recorded one. `known` are further fields of the result.
+    failure of the last attempt. `last` is None if no attempt recorded a failure. `known` are further fields of the
+    returned failure.
     """
     why = last.message if last else "the worker was killed each time"
     message = f"{attempts} attempts in a row brought nothing; the last: {why}"
@@ -119,8 +120,8 @@ async def stopping_at_a_boundary(
     paused. The slice then ends at its next boundary (a page, or an hour), so that everything paid for is committed.
 
     Sets `canceled` once the activity is canceled or paused. Sets `canceled` and `out_of_time` once the worker's
-    `SHUTDOWN_SECONDS` are over. Temporal cancels an attempt only once: if the activity was canceled or paused before,
-    `out_of_time` is set only if `shutdown_seconds` is given.
+    `SHUTDOWN_SECONDS` are over. Temporal cancels an attempt only once. So after a cancel or a pause, `out_of_time` is
+    set only if `shutdown_seconds` is given.
 
     Raises `CancelledError` after a cancel or a shutdown. Raises the exception of `paused` if the activity was paused
     and work is left.
@@ -150,8 +151,8 @@ async def stopping_at_a_boundary(
 
 
 class GivenUpError(Exception):
-    """Raised by `unless` when its event is set before the work has a result: time is over, or nobody needs the result
-    any more.
+    """Raised by `unless` if the event is set before the work has a result, because the time is over or nobody needs the
+    result any more.
     """
 
 

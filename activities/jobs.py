@@ -109,7 +109,7 @@ class JobActivities:
 
     @activity.defn(name="repositories_that_may_go_on")
     async def repositories_that_may_go_on(self, those: WaitingRepositories) -> list[str]:
-        """Returns the ids of those of these repositories in which a data type no longer has to wait for another job."""
+        """Returns the ids of the waiting repositories in which a data type no longer has to wait for another job."""
         try:
             async with self._database.transaction() as connection:
                 return await waiting.may_go_on(connection, those.job_id, those.repository_ids)
@@ -242,7 +242,7 @@ class JobActivities:
 
     @activity.defn(name="finish_job")
     async def finish_job(self, job: FinishJob) -> JobOutcome:
-        """Ends the job. Its outcome follows from the outcomes of its repositories."""
+        """Ends the job and returns its outcome, which follows from the outcomes of the job's repositories."""
         try:
             async with self._database.transaction() as connection:
                 outcome = await job_end.finish(connection, job.job_id, job.attempt, canceled=job.canceled)

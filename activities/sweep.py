@@ -1,7 +1,7 @@
 """The activity that fetches data: one loop for every data type of a repository, in slices.
 
-Each turn ends with one transaction. It first checks the lease (the fence), then stores rows, position, counts and the
-parts that are still to be fetched. After a kill, the sweep resumes from the last committed turn.
+Each turn ends with one transaction. The transaction first checks the lease (the fence), then stores rows, position,
+counts and the parts that are still to be fetched. After a kill, the sweep resumes from the last committed turn.
 """
 
 import asyncio
@@ -91,8 +91,8 @@ class SweepActivity:
         """Waits, after a reset of the workflow, until the earlier run's attempt at this sweep has ended. Returns False
         if this slice is told to stop first.
 
-        The earlier attempt learns that it has to stop from its next heartbeat. If its worker was killed, the wait lasts
-        as long as the heartbeat timeout.
+        The earlier attempt learns from its next heartbeat that it has to stop. If the worker of the earlier attempt was
+        killed, the wait lasts as long as the heartbeat timeout.
         """
         run_id = activity.info().workflow_run_id or ""
         until = monotonic() + slice_.pace.heartbeat_timeout_seconds

@@ -50,8 +50,8 @@ class HostWebhook:
         """Posts a message, and returns once the receiver has answered 2xx. A message that is sent again has the same
         `webhook-id` and the same body.
 
-        Raises `PartOver` if the receiver answers 410; the receiver then gets no further messages. Raises `RetryLater`
-        for any other answer with a `Retry-After` header, and `RetryNow` for all other failures.
+        Raises `PartOver` if the receiver answers 410. The receiver then gets no further messages from this process.
+        Raises `RetryLater` for any other refusal with a `Retry-After` header, and `RetryNow` for all other failures.
         """
         body = orjson.dumps(
             {

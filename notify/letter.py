@@ -70,11 +70,11 @@ def write(milestone: Milestone, settings_page: str | None) -> Letter:
 
 
 def one_line(text: str, most: int = LINE_LENGTH) -> str:
-    """Returns `text` on one line of at most `most` characters. Control characters, and characters that hide or reverse
-    text, are removed.
+    """Returns `text` on one line of at most `most` characters. Removes control characters, and characters that hide or
+    reverse text.
 
-    Text from outside, such as a repository's name, may contain them: a line break in a subject would begin another
-    header of the e-mail, and a direction mark would reverse the text after it.
+    Text from outside, such as a repository's name, may contain such characters. A line break in a subject would begin
+    another header of the e-mail. A direction mark would reverse the text after the mark.
     """
     shown = "".join(" " if each.isspace() else each for each in text if each.isspace() or _is_shown(each))
     line = " ".join(shown.split())

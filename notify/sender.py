@@ -1,5 +1,5 @@
-"""Sends the messages of the outbox. A channel that fails does not hold up the others. A message is tried until it is
-sent, refused for good, or too old.
+"""Sends the messages of the outbox. A channel that fails does not hold up the other channels. A message is tried until
+it is sent, refused for good, or too old.
 """
 
 import asyncio
@@ -40,20 +40,21 @@ log = structlog.get_logger(__name__)
 
 def pause(attempts: int) -> timedelta:
     """Returns how long a message waits after `attempts` failed attempts. The wait doubles with each attempt, up to an
-    hour, and then changes by a random amount of up to a quarter.
+    hour, and is then made up to a quarter longer or shorter at random.
 
-    The random amount spreads messages that failed together. Without it, they would always be sent together again.
+    The random part spreads messages that failed together. Without it, such messages would always be sent together
+    again.
     """
     pause = min(FIRST_PAUSE * (1 << min(attempts - 1, 10)), LONGEST_PAUSE)
     return pause * random.uniform(0.75, 1.25)  # nosec B311 # a pause, no secret
 
 
 class Sender:
-    """Sends the messages of the outbox by `channels`. Any number of processes may run a sender, each with other
+    """Sends the messages of the outbox by `channels`. Any number of processes may run a sender, each with its own
     channels.
 
-    A message of a channel that is not in `channels` stays in the outbox. Another process may send the message until it
-    is too old.
+    A message of a channel that is not in `channels` stays in the outbox. Until the message is too old, another process
+    may send it.
     """
 
     def __init__(self, database: Database, channels: Sequence[Channel]) -> None:

@@ -15,8 +15,8 @@ class EmbeddingPosition(Position):
     """The position of an embedding sweep: the last thread, by table and number, that the present pass over the stored
     threads has embedded.
 
-    A pass with `whole` compares the hash of every text with the hash of the text that its vector was made from. `as_of`
-    is then the moment when the pass began. Any other pass only finds threads without a vector, and `as_of` is None.
+    A pass with `whole` compares every text, by its hash, with the text that was embedded. `as_of` is then the moment
+    when the pass began. Any other pass only finds threads without a vector, and `as_of` is None.
 
     `sizes` has the limits that were learned from refusals: `texts` and `tokens` of a request, and `text_tokens` of each
     text.
@@ -41,9 +41,8 @@ class EmbeddingPosition(Position):
     def begin_pass(self, *, whole: bool, threads: int, as_of: datetime | None) -> Self:
         """Returns the position at the beginning of the next pass, over `threads` threads.
 
-        If `whole`, the pass compares every text with the hash of the text that its vector was made from. Otherwise the
-        pass only embeds threads without a vector. `as_of` is the moment when a whole pass begins, and None for other
-        passes.
+        If `whole`, the pass compares every text, by its hash, with the text that was embedded. Otherwise the pass only
+        embeds threads without a vector. `as_of` is the moment when a whole pass begins, and None for other passes.
         """
         return replace(
             self,

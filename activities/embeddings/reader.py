@@ -1,8 +1,8 @@
 """Embeds a repository's stored threads, in passes over all stored threads. Each turn embeds one batch.
 
 While threads are still being fetched, a pass embeds the threads that have no vector of this model. After such a pass
-the sweep waits for more threads. Once all threads are stored, a pass compares the hash of every text with the hash of
-the text that its vector was made from. The type is complete when all hashes are equal.
+the sweep waits for more threads. Once all threads are stored, a pass compares every text, by its hash, with the text
+that was embedded. The type is complete when all hashes are equal.
 
 The hash is stored in the thread's own row, so a later job does not pay for the same text again.
 """

@@ -26,7 +26,7 @@ class CommitHistory:
     """Reads the commits that no stored push contains, from the head of the default branch down to the cutoff.
 
     A commit's date does not tell when the commit was pushed, so the reading follows the branch from each commit to its
-    first parent. The next page begins at the first commit on this way that the page does not list.
+    first parent. Each page begins at the first commit on this path that the page before did not list.
     """
 
     name: EventSourceName = "history"
@@ -145,8 +145,8 @@ class CommitHistory:
     async def _along(
         self, connection: Connection, ref: str, place: EventPlace, oid: str, read: History
     ) -> tuple[Page, list[str]]:
-        """Follows the branch through the commits of the page `read`, from commit `oid` on. A stored push leads directly
-        to the commit before that push.
+        """Follows the branch through the commits of the page `read`, from commit `oid` on. At the head of a stored
+        push, continues at the commit before that push.
 
         Returns a page with a push for each commit on the way that is not the head of a stored push. Also returns the
         commits at which the next page begins.

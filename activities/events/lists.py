@@ -87,8 +87,8 @@ class ListSource:
         return await self._after(position, place, read)
 
     async def _look_again(self, position: EventPosition, place: EventPlace) -> Turn[EventPosition]:
-        """Requests once more the first page of `place.again`. An earlier sweep did not get every item of this page from
-        GitHub.
+        """Returns the turn that requests the first page of `place.again` once more. An earlier sweep did not get every
+        item of this page from GitHub.
         """
         page = place.again[0]
         try:
@@ -182,7 +182,7 @@ class ListSource:
         return self._turn(after, read)
 
     def _is_over(self, _position: EventPosition, place: EventPlace, read: EventPage) -> bool:
-        """Returns whether the page reached the cutoff, or the moment where an earlier sweep began."""
+        """Returns whether the page reached the cutoff, or the moment at which an earlier sweep began."""
         return read.oldest is not None and read.oldest < (place.until or self._sweep.cutoff_at)
 
     def _oldest(self, _place: EventPlace, _read: EventPage) -> datetime | None:
@@ -258,8 +258,8 @@ class ListSource:
         *,
         missing: int = 0,
     ) -> Turn[EventPosition]:
-        """Returns the turn that leaves the present API. The source continues with its next API, or is skipped if it has
-        no next API.
+        """Returns the turn that stops using the present API. The source continues with its next API, or is skipped if
+        it has no next API.
 
         `words` is the reason. For a skipped source, `kind` is the kind of its note, and `missing` is the number of
         items in that note, 0 if unknown. `read` is an answer whose rows the turn stores.

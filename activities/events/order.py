@@ -46,7 +46,7 @@ class Order:
 
 
 def reached_leg_end(sweep: Sweep, oldest: datetime | None) -> bool:
-    """Returns whether a page reached the end of this leg, because `oldest` is before the moment down to which the leg
+    """Returns whether a page reached the end of this leg: whether `oldest` is before the moment down to which the leg
     reads. Returns False if `oldest` is None, or if the leg reads to the end of the sweep.
 
     `oldest` is the time of the page's oldest item. For a page of commits, it is the time of the latest commit, because

@@ -204,12 +204,12 @@ class EventPlace:
         return replace(place, reached_end=False, below=end or place.below) if place.tail else place
 
     def look_at(self, now: OddPage) -> Self:
-        """Returns the place after the first page of `self.again` was requested. `now` is what GitHub showed."""
+        """Returns the place after the first page of `again` was requested once more, with the result `now`."""
         place = replace(self.forget(now.cursor).remember(now), again=self.again[1:])
         return place if place.again else place.stop_looking()
 
     def stop_looking(self) -> Self:
-        """Returns the place without `again`, which a later sweep reads. With `only_again` the source is complete."""
+        """Returns the place without `again`. Later sweeps request those pages. With `only_again` it is complete."""
         return replace(self, again=[], status="complete" if self.only_again else self.status)
 
     def pass_over(self, cursor: str) -> Self:
@@ -222,7 +222,7 @@ class EventPlace:
         )
 
     def move_to(self, cursor: str, *, recent: bool) -> Self:
-        """Returns the place at `cursor`, the next page's. `recent` says whether the last page ended the recent leg."""
+        """Returns the place at the next page's `cursor`. `recent` says whether the last page ended the recent leg."""
         return replace(self, cursor=cursor, recent=recent)
 
     def move_below(self, cursor: str | None) -> Self:

@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 
 class EventReader:
-    """Reads the events of one sweep. A reader for the next slice needs only the committed position."""
+    """Reads the events of one sweep. The committed position has everything that the next slice needs."""
 
     positions = EventPosition
     is_ahead = False

@@ -90,8 +90,8 @@ class CatchUp:
         return position.next_round(began=began)
 
     async def _next(self, position: ThreadPosition) -> tuple[Listing, int, ThreadPosition]:
-        """Returns the next listing, its price in points, and the position to which it belongs. If GitHub refuses the
-        cursor, this is the first listing of the same round.
+        """Returns the next listing, its price in points, and the position from which it was requested. If GitHub
+        refuses the cursor, the round begins again, and the listing is its first one.
         """
         came_along, self._came_along = self._came_along, None
         if came_along is not None and position.cursor is None and position.round_began is None:

@@ -19,7 +19,7 @@ OF_A_THREAD = ("thread", "timeline", "comments", "reviews", *LISTS)
 
 def note(turn: Turn[ThreadPosition], kind: ThreadType, read: Threads) -> None:
     """Adds to the turn a note for everything that GitHub does not show in the answer `read`. Also marks notes of
-    earlier sweeps to be deleted, if the thing that they are about is whole in the answer, or gone.
+    earlier sweeps to be deleted, if their subject is whole in the answer, or gone.
     """
     turn.noted += read.hidden
     missing = {(each.what, each.node_id) for each in turn.noted}

@@ -67,9 +67,7 @@ class PageSizes:
         return min(self._learned.get(kind, self._largest[kind]), self._largest[kind])
 
     def ask(self, kind: RequestKind) -> int:
-        """Returns the size for a request of this kind. This request becomes the latest request, which `halve` and
-        `answered` adapt.
-        """
+        """Returns the size for a request of this kind. `halve` and `answered` then refer to this request."""
         self._kind, self._size = kind, self.size(kind)
         return self._size
 

@@ -166,7 +166,7 @@ def fitting(waiting: list[Part], most: int, *, nested: bool) -> list[Part]:
 
 
 def give_up(turn: Turn[Any]) -> None:
-    """Replaces parts of the turn by notes, if the reading of the part began again too often. The readings of such a
+    """Replaces each part of the turn by a note if the reading of the part began again too often. The readings of such a
     part never agreed with each other, or with GitHub's count.
     """
     for part in [part for part in turn.put if part.attempts >= MOST_ATTEMPTS]:

@@ -25,7 +25,7 @@ class ThreadPosition(Position):
     - review_comments: reads the comments of reviews. The history left them as parts.
     - comments: reads REST's lists of comments, for comments that did not change their thread's `updatedAt`.
     - verify: compares the number of stored threads with GitHub's count.
-    - relist: lists every thread, because the numbers differ.
+    - relist: lists every thread, because the numbers differ or GitHub did not list every thread.
 
     `cursor` is of the history's connection or of the listing. In the phase comments it is the path of a REST page.
     """
@@ -316,7 +316,7 @@ class ThreadPosition(Position):
         return replace(self, fell_back=[*self.fell_back, words[:500]], list_failures=0)
 
     def to_comment_totals(self) -> Self:
-        """Returns the position in which threads' numbers of comments are compared, because the list is given up."""
+        """Returns the position for comparing threads' numbers of comments, because a list of comments failed."""
         return replace(self, by_totals=True, cursor=None, comments_since=None, list_progress=Progress())
 
     def next_comment_totals(self, cursor: str | None, progress: Progress) -> Self:

@@ -291,7 +291,7 @@ class ThreadReader:
     # What is too large by itself (8)
 
     def _is_too_large(self, error: RetryNow) -> bool:
-        """Returns whether a smaller request may succeed: GitHub says so, or the sweep's last attempt failed."""
+        """Returns whether a smaller request may succeed: GitHub says so, or repeats an HTTP error."""
         return isinstance(error, TooLarge) or (error.code.startswith("http_") and self._sweep.attempts > 1)
 
     async def _too_large(self, position: ThreadPosition, error: RetryNow) -> Turn[ThreadPosition]:

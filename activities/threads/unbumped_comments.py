@@ -1,5 +1,5 @@
-"""Finds comments that did not change their thread's `updatedAt`. The catch-up misses such comments, but REST's lists
-show all comments that changed since a moment.
+"""Finds comments that did not change their thread's `updatedAt`. The catch-up misses such comments. REST's lists have
+them, because these lists show all comments that changed since a given moment.
 """
 
 from datetime import timedelta
@@ -104,8 +104,8 @@ class UnbumpedComments:
         return position.end_comment_lists()
 
     def fall_back(self, position: ThreadPosition, why: str) -> Turn[ThreadPosition]:
-        """Returns the turn that stops reading the list. Instead of conversation comments, the threads' numbers of
-        comments are compared.
+        """Returns the turn that stops reading the list. In place of a list of conversation comments, the threads'
+        numbers of comments are compared with the stored numbers.
 
         Review comments cannot be found in another way, so the next sweep reads their list from the same moment on.
         """
