@@ -1,9 +1,9 @@
 """`backfill_absences`: stored children that a reading of their whole parent did not show. A child is deleted once
-GitHub confirms that the child is gone. A child that GitHub cannot be asked about is deleted after two readings without
-it.
+GitHub confirms that the child is gone. A child without a node id is deleted after two readings that did not show the
+child, because GitHub cannot be asked about such a child.
 
-One reading without a child deletes nothing. GitHub sometimes returns blank lists without an error, its counts fall for
-a moment, and two accounts may see different children (docs/decisions/0013-deletions.md).
+One reading without a child deletes nothing. GitHub sometimes returns blank lists without an error, GitHub's counts fall
+for a moment, and two accounts may see different children (docs/decisions/0013-deletions.md).
 """
 
 from collections.abc import Mapping, Sequence
@@ -319,7 +319,7 @@ async def threads_of(connection: Connection, sweep: Sweep, children: Sequence[st
 
 async def confirm(connection: Connection, sweep: Sweep, confirmation: Confirmation) -> None:
     """Records GitHub's answers about absent children. Deletes each child that is gone for every account that has read
-    the data type. If the confirmation has no account, deletes each child that it calls gone.
+    the data type. If `confirmation.account` is empty, deletes each child whose answer says that it is gone.
 
     A thread is not deleted, but marked as gone.
     """

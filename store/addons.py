@@ -49,8 +49,9 @@ class Addon:
 async def find_buyer(
     connection: Connection, auth_user_ids: Sequence[UUID], *, polar_customer_id: str | None, polar_subscription_id: str
 ) -> Buyer | None:
-    """Returns the buyer, or None if nobody is found. The buyer is the first of `auth_user_ids` that exists. If none of
-    them exists, the buyer is the person with this `polar_customer_id`, or else the person who already has this add-on.
+    """Returns the buyer, or None if nobody is found. The buyer is the first person in `auth_user_ids` who exists. If
+    none of them exists, the buyer is the person with this `polar_customer_id`, or else the person who already has this
+    add-on.
     """
     row = await connection.fetchrow(
         """
@@ -102,7 +103,7 @@ _ROW = """
 
 
 async def known(connection: Connection, polar_subscription_id: str) -> AddonRow | None:
-    """Returns the add-on of this Polar subscription; None if no event has created it yet."""
+    """Returns the add-on of this Polar subscription, or None if no event has created it yet."""
     row = await connection.fetchrow(
         f"{_ROW} where polar_subscription_id = $1 and last_event_at is not null", polar_subscription_id
     )
@@ -110,7 +111,7 @@ async def known(connection: Connection, polar_subscription_id: str) -> AddonRow 
 
 
 async def all_known(connection: Connection) -> dict[str, AddonRow]:
-    """Returns every add-on that an event has created, by Polar subscription."""
+    """Returns every add-on that an event has created, by the id of its Polar subscription."""
     rows = await connection.fetch(
         f"""
         select polar_subscription_id, row.* from subscription_addons addon
@@ -126,7 +127,7 @@ async def all_known(connection: Connection) -> dict[str, AddonRow]:
 
 
 async def due(connection: Connection, now: datetime) -> dict[str, AddonRow]:
-    """Returns active add-ons whose last known period is over, by Polar subscription."""
+    """Returns active add-ons whose last known period is over, by the id of their Polar subscription."""
     rows = await connection.fetch(
         """
         select polar_subscription_id from subscription_addons
@@ -160,8 +161,8 @@ async def covers(connection: Connection, workspace_id: UUID, retention_days: int
 async def record(connection: Connection, buyer: Buyer, polar_subscription_id: str, addon: AddonRow) -> UUID:
     """Writes the add-on, and returns the id of its row. Each Polar subscription has one row.
 
-    If the Polar subscription has no row yet, the row is used that the buyer's base subscription has without a Polar
-    subscription. If there is no such row either, a row is created.
+    A new Polar subscription takes over the add-on row of the buyer's base subscription if that row has no Polar
+    subscription yet. Otherwise, a row is created.
     """
     addon_id: UUID = await connection.fetchval(
         """

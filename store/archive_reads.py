@@ -24,7 +24,7 @@ HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The repositories of one workspace whose events are to be read from the archive."""
+    """A workspace, and its repositories of which the archive can have events."""
 
     workspace_id: str
     workspace_name: str
@@ -97,7 +97,7 @@ async def ask_for(
 
 
 async def bytes_per_second(connection: Connection) -> float | None:
-    """Returns how fast the latest readings were. Returns None if there were no readings."""
+    """Returns how many bytes a second the latest readings took. Returns None if there were no readings."""
     rate: float | None = await connection.fetchval(
         """
         select sum(bytes_read) / nullif(sum(seconds_read), 0) from (
@@ -139,7 +139,7 @@ class Read:
 
 
 async def begin(connection: Connection, read_id: str, pace: Pace) -> ArchivePlan:
-    """Sets a pending reading to in progress, and returns its plan. A second call changes nothing. Raises `JobOver` if
+    """Marks a pending reading as in progress, and returns its plan. A second call changes nothing. Raises `JobOver` if
     there is no such reading.
     """
     await connection.execute(
@@ -210,8 +210,8 @@ async def repositories(
 
 
 async def fence(connection: Connection, read: Read) -> None:
-    """Raises `LeaseLostError` if another attempt has taken the lease. Has to be the first call in every transaction
-    that stores something.
+    """Raises `LeaseLostError` if another attempt has taken the lease. This has to be the first call in every
+    transaction that stores something.
     """
     if (
         await connection.fetchval("select lease_token from archive_reads where id = $1 for update", read.id)
@@ -231,11 +231,11 @@ async def commit(
     length: int,
     seconds: float,
 ) -> Read:
-    """Records the hour at `read.next_hour` as read. Returns the reading, whose next hour is the hour after that.
+    """Records the hour at `read.next_hour` as read. Returns the reading with the following hour as its next hour.
 
-    `missing` says that the archive has no file of the hour. `damaged` says that only the events before a damage in the
-    file are stored. `malformed` is the number of skipped lines, `stored` the number of new events. `length` is the
-    number of bytes read, `seconds` the time that the hour took.
+    `missing` says that the archive has no file of the hour. `damaged` says that the file is damaged, and only the
+    events before the damage are stored. `malformed` is the number of skipped lines, `stored` the number of new events.
+    `length` is the number of bytes read, `seconds` the time that the hour took.
     """
     [row] = await connection.fetch(
         """

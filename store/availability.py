@@ -1,4 +1,4 @@
-"""`github_availability`: whether each server answers, as all workers know it. Times are from Postgres' clock."""
+"""`github_availability`: whether each server answers. All workers share the table. Times are from Postgres' clock."""
 
 from datetime import datetime
 

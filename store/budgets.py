@@ -1,5 +1,5 @@
-"""`github_budgets`: the budgets of all accounts, shared by all workers. Points are reserved before a request, and its
-real cost is settled afterwards.
+"""`github_budgets`: the budgets of all accounts, shared by all workers. Points are reserved before a request. The
+request's real cost is settled afterwards.
 
 Reserving and settling have transactions of their own, because a request costs its points even if its page is not
 committed. An account's row is locked only while its budget is read, checked and written. Times are from Postgres'
@@ -185,7 +185,7 @@ DEFAULT_SHARE = 0.8
 
 
 async def readers(connection: Connection, job_id: str, repository_ids: Sequence[str] | None = None) -> frozenset[str]:
-    """Returns the accounts that have read a job's repositories, in this job or another one. If `repository_ids` is
+    """Returns the accounts that have read a job's repositories, in this job or in other jobs. If `repository_ids` is
     given, only these repositories count.
     """
     rows = await connection.fetch(
@@ -201,11 +201,11 @@ async def readers(connection: Connection, job_id: str, repository_ids: Sequence[
 
 
 async def windows(connection: Connection, job_id: str, accounts: Collection[str]) -> tuple[list[Window], int]:
-    """Returns the windows of the accounts' budgets, and how many other jobs are in progress. Other jobs may spend from
+    """Returns the windows of the accounts' budgets, and how many other jobs are in progress. These jobs may spend from
     the same budgets.
 
-    If `accounts` is empty, the windows of all accounts of the last hour are returned. A budget with an unknown limit is
-    left out. A budget that was reset since its last answer counts as full.
+    If `accounts` is empty, returns the windows of all accounts that were used within the last hour. A budget with an
+    unknown limit is left out. A budget that was reset since its last answer counts as full.
     """
     found = []
     for row in await connection.fetch(_BUDGETS, sorted(accounts)):

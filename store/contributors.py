@@ -1,5 +1,5 @@
-"""`contributors`: everyone who wrote, reviewed, merged or closed something. GitHub's id identifies them, never the
-login.
+"""`contributors`: everyone who wrote, reviewed, merged or closed something. A person is identified by GitHub's id,
+never by the login.
 
 A login is unique in the table, but not on GitHub: a mannequin has the login of a user, and two Copilot accounts share a
 login. One account may also have several logins, because REST and GraphQL name some bots differently. These rules keep
@@ -9,8 +9,8 @@ rows stable and let no write fail:
 
 - The avatar, profile and bot flag of a row come from an answer that showed the account with the row's login.
 
-- The first answer that shows an account with a new login decides whether the account gets that login. If the account
-does not get the login, or loses it later, it cannot get the same login for a week (`DECIDED_FOR`). So a real change is
+- The first answer that shows an account with a new login decides whether the account gets that login. An account that
+does not get a login, or loses it later, cannot get the same login for a week (`DECIDED_FOR`). So a real change is
 stored at once, and two logins that one account uses at the same time do not alternate.
 
 - The owner of a login is a user, an organization, or a bot under its GraphQL name. The owner takes the login from any
@@ -104,8 +104,8 @@ class _Known(NamedTuple):
 
 
 async def write(database: Database, contributors: Iterable[Contributor], seen_at: datetime) -> None:
-    """Adds people, and corrects stored people, in transactions of its own. Has to be called before the page that names
-    the people is stored.
+    """Adds people, and corrects stored people, in transactions of its own. This has to be done before the page that
+    names the people is stored.
 
     `seen_at` is the moment of GitHub's answer. Only the owner of a login takes the login from another account. Raises
     `RetryNow` if another process adds the same people at the same moment.

@@ -1,4 +1,4 @@
-"""`backfill_coverage`: the time range of each data type of a repository that is stored whole, and as of when. Later
+"""`backfill_coverage`: for each data type of a repository, the time range that is stored whole, and as of when. Later
 jobs do not fetch that range again.
 """
 

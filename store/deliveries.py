@@ -60,7 +60,9 @@ async def unprocessed(connection: Connection, *, limit: int) -> list[Unprocessed
 
 
 async def ready(connection: Connection) -> None:
-    """Raises an error of asyncpg if deliveries cannot be stored: Postgres does not answer, or lacks our tables."""
+    """Checks that deliveries can be stored. Raises an error of asyncpg if Postgres does not answer or lacks
+    our tables.
+    """
     await connection.execute("select from webhook_deliveries limit 0")
 
 
@@ -107,7 +109,7 @@ async def take(connection: Connection) -> Delivery | None:
 
 
 async def finished_of(connection: Connection, polar_subscription_id: str) -> list[Delivery]:
-    """Returns a subscription's finished deliveries, oldest first."""
+    """Returns the finished deliveries of a Polar subscription, oldest first."""
     rows = await connection.fetch(
         """
         select webhook_id, coalesce(type, '') as type, received_at, payload::text as text, attempts

@@ -1,5 +1,5 @@
-"""Embeddings of threads: the texts that are still to be embedded, the vectors, and the search by vector. All are stored
-in the rows of the threads.
+"""Embeddings of threads: finds the texts that are still to be embedded, stores the vectors in the threads' own rows,
+and searches threads by vector.
 
 A vector is current if its row names the present model and holds the hash of the present text (`embedding_hash` in
 schema/ours).
@@ -45,7 +45,9 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The number of threads in scope, of those with a text, and of those without a current vector."""
+    """Numbers of a repository's threads: all threads in scope, threads with a text, and threads without a current
+    vector.
+    """
 
     threads: int
     with_text: int
@@ -143,8 +145,8 @@ async def due(
 
 
 async def scope(connection: Connection, sweep: Sweep, model: str, dimensions: int) -> Scope:
-    """Counts the repository's threads in scope, those with a text, and those without a current vector. The last number
-    leaves out texts that this job gave up.
+    """Counts the repository's threads in scope, the threads with a text, and the threads without a current vector. The
+    last number leaves out threads whose texts this job gave up.
     """
     threads = with_text = left = 0
     for table in TABLES:
@@ -275,7 +277,7 @@ async def nearest(
 
 
 async def find_workspace(connection: Connection, reference: str) -> UUID:
-    """Returns the id of the workspace with this id or slug. Raises `BadInput` if there is none."""
+    """Returns the id of the workspace with this id or slug. Raises `BadInput` if there is no such workspace."""
     try:
         uuid = UUID(reference)
     except ValueError:

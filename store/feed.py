@@ -116,7 +116,7 @@ _ensured: WeakKeyDictionary[Database, set[date]] = WeakKeyDictionary()
 
 
 class PushMove(NamedTuple):
-    """A stored push: it moved the branch from the commit `before` to `head`. A new branch has no `before`, or zeros."""
+    """A push that moved a branch from the commit `before` to `head`. For a new branch, `before` is empty or zeros."""
 
     head: str
     before: str

@@ -47,7 +47,7 @@ async def begin_waiting_retry(connection: Connection, job_id: str) -> bool:
 
 async def end(connection: Connection, job_id: str, *, status: JobStatus, reason: Failure | None) -> None:
     """Ends a job in place of its workflow, with all its repositories and sweeps that have not ended. The caller must
-    have locked the job's row. After a failure, begins a waiting retry, or else notifies the owner.
+    have locked the job's row. If `status` is `failed`, begins a waiting retry, or else notifies the owner.
 
     Takes away all leases, and sets every `transition` to `CLOSED`. Activities that still run write lower transitions,
     so their writes change nothing.

@@ -1,5 +1,5 @@
-"""Finds out which jobs have changed in what people see. The fingerprint of a job changes whenever its `JobView` may
-have changed.
+"""Finds out which jobs look different to people than before. The fingerprint of a job changes whenever its `JobView`
+may have changed.
 """
 
 from collections.abc import Sequence

@@ -90,8 +90,8 @@ async def free_places(connection: Connection, job_id: str) -> None:
 
 @dataclass(frozen=True)
 class PauseChange:
-    """A pause of a job that began or ended, and of which the job's workflow has to be told. A pause also ends with its
-    job.
+    """A change of which a job's workflow has to be told: the job was paused, was resumed, or ended while it
+    was paused.
     """
 
     job_id: str
@@ -102,9 +102,7 @@ class PauseChange:
 
 
 async def changes(connection: Connection, *, job_id: str | None = None) -> list[PauseChange]:
-    """Returns the changes of which workflows have not been told, oldest first. If `job_id` is given, returns only the
-    change of that job.
-    """
+    """Returns the changes that workflows have not been told of, oldest first. `job_id` limits the result to one job."""
     rows = await connection.fetch(
         """
         select id::text as job_id, workspace_id::text, attempt, metadata ? 'paused_at' as paused,

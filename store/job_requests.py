@@ -243,7 +243,7 @@ where id = $1
 
 
 async def _is_asked(connection: Connection, job: JobView, selection: dict[str, Any], parts: set[PartStatus]) -> bool:
-    """Returns whether the same retry is requested already. It is if it waits, or if it is the present attempt and
+    """Returns whether the same retry is requested already. Either this retry waits, or it is the present attempt and
     nothing selected has failed or was canceled.
     """
     metadata = await connection.fetchval("select metadata from workspace_backfill_jobs where id = $1", job.id)
@@ -338,7 +338,7 @@ async def ask_to_stop_repositories(
 
 
 async def pause(connection: Connection, job_id: str, *, actor: Actor) -> JobSummary:
-    """Marks a job as paused, so that its workflow stops it at the end of a page. Returns the job.
+    """Marks a job as paused, so that its workflow stops the job at the end of a page. Returns the job.
 
     Raises `BadInput` if the job is unknown, and `Conflict` if the job has ended or is being canceled.
     """

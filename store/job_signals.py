@@ -22,7 +22,7 @@ class Unheard:
 
 
 async def unheard(connection: Connection, *, job_id: str | None = None, limit: int = 100) -> list[Unheard]:
-    """Returns pending jobs that Temporal has not heard of, oldest first. If `job_id` is given, returns only that."""
+    """Returns the pending jobs that Temporal has not heard of, oldest first. `job_id` limits the result to one job."""
     rows = await connection.fetch(
         """
         select job.id, job.workspace_id, workspaces.name, job.retention_days, job.attempt,
@@ -72,7 +72,9 @@ async def heard(connection: Connection, job: Unheard, *, first_run_id: str | Non
 
 @dataclass(frozen=True)
 class Stopping:
-    """A job in progress of which all or some repositories have to stop, and whose workflow has not been told."""
+    """A job in progress that has to stop, as a whole or in some repositories. The job's workflow has not
+    been told yet.
+    """
 
     job_id: str
     workspace_id: str
@@ -84,8 +86,8 @@ class Stopping:
 
 
 async def stopping(connection: Connection, *, job_id: str | None = None) -> list[Stopping]:
-    """Returns the jobs of which all or some repositories have to stop, and whose workflows have not been told. The
-    oldest job comes first. If `job_id` is given, returns only this job.
+    """Returns the jobs in progress that have to stop, as a whole or in some repositories. Jobs whose workflow has been
+    told are left out. The oldest job comes first. `job_id` limits the result to one job.
     """
     rows = await connection.fetch(
         """
@@ -136,8 +138,8 @@ async def take_comparison_lease(connection: Connection, lasts: timedelta) -> dat
     """Takes the lease under which one process at a time compares jobs with Temporal. Returns the moment at which the
     lease expires, or None if another process holds the lease.
 
-    A lease serves better than a lock here. No transaction stays open during requests to Temporal, and the lease of a
-    killed process expires.
+    A lock would not do, because no transaction may stay open during requests to Temporal. The lease of a killed process
+    expires.
     """
     ends_at: datetime | None = await connection.fetchval(
         """

@@ -39,8 +39,8 @@ on conflict (backfill_job_id, repository_id) do nothing
 
 async def begin(connection: Connection, job_id: str, pace: Pace) -> JobPlan:
     """Starts a pending job, and returns its plan. The first attempt decides which repositories the job reads, and
-    notifies the workspace's owner. A retry (`attempt` > 0) sets everything that `metadata.retry` selects to pending, to
-    resume at its committed cursors.
+    notifies the workspace's owner. In a retry (`attempt` > 0), everything unfinished that `metadata.retry` selects
+    becomes pending, and resumes at its committed cursors.
 
     A job that is paused or has started already is not changed. Raises `JobOver` if there is no such job.
     """
@@ -108,8 +108,8 @@ on conflict (backfill_job_id, repository_id, data_type) do nothing
 
 
 async def _reopen(connection: Connection, job_id: str, attempt: int, retry: Retry) -> None:
-    """Sets the selected repositories and types that failed, were canceled or never began to pending. Their positions
-    are kept.
+    """Makes the selected repositories and types pending again that failed, were canceled or never began. Their
+    positions are kept.
     """
     if not await connection.fetchval(
         "select exists (select from workspace_backfill_progress where backfill_job_id = $1)", job_id
@@ -147,5 +147,5 @@ async def _reopen(connection: Connection, job_id: str, attempt: int, retry: Retr
 
 
 def _turn() -> dict[str, Any]:
-    """Returns the wait of a repository that has not begun: since now, it waits for its turn."""
+    """Returns the wait of a repository that has not begun. The repository waits for its turn, from now on."""
     return Waiting(reason="turn", since=datetime.now(UTC)).model_dump(mode="json", exclude_defaults=True)

@@ -215,8 +215,8 @@ async def repositories(
     """Returns the views of a job's repositories, ordered by name. `job` is the job's row.
 
     `limit` selects the next repositories of a begun job, in order of id, after the id `after`. `only` selects the
-    repositories with these ids. `not_shown` is put into the views: what GitHub does not show, by (repository id, data
-    type).
+    repositories with these ids. `not_shown` is what GitHub does not show, by (repository id, data type); the views hold
+    it.
     """
     rows = await connection.fetch(
         _REPOSITORIES, job["id"], UUID(job["workspace_id"]), job["repositories_selected"], after, limit, only
@@ -296,8 +296,8 @@ async def outlook(
 ) -> Outlook | Sentence:
     """Returns the time left, or a sentence that says why it is unknown.
 
-    `rest` is the work that the job still has to do, `now` is the mark of its present progress. `accounts` are the
-    accounts that read its repositories.
+    `rest` is the work that the job still has to do, `now` is the mark of the job's present progress. `accounts` are the
+    accounts that read the job's repositories.
     """
     if job.status == "pending" or job.paused_at is not None:
         return time_left.outlook(job, rest, Mark(0, 0, 0, 0), (), ())
@@ -307,7 +307,7 @@ async def outlook(
 
 
 def eta(job: JobState, outlook: Outlook | Sentence | None) -> datetime | None:
-    """Returns the moment at which the job will most likely end; None if the time left is unknown."""
+    """Returns the moment at which the job will most likely end, or None if the time left is unknown."""
     return job.as_of + timedelta(seconds=outlook.likely_seconds) if isinstance(outlook, Outlook) else None
 
 

@@ -72,7 +72,7 @@ class Wait:
 
 
 async def of_job(connection: Connection, job_id: str, *, limit: int = KEPT) -> list[Wait]:
-    """Returns the latest waits of a job, newest first. If the job has ended, each has an `ended_at`."""
+    """Returns the latest waits of a job, newest first. If the job has ended, each wait has an `ended_at`."""
     rows = await connection.fetch(
         """
         select since, until, reason, detail, coalesce(

@@ -28,9 +28,7 @@ class NamedFailure(BaseModel):
 
 
 class Milestone(BaseModel):
-    """The beginning or end of a job. These are the data of the host's webhook, and e-mails are written from
-    them, too.
-    """
+    """The beginning or end of a job. The host's webhook gets these fields, and e-mails are written from them, too."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

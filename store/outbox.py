@@ -1,6 +1,4 @@
-"""`notification_outbox`: e-mails and webhook calls, from the milestone that they tell of until they are sent or given
-up.
-"""
+"""`notification_outbox`: e-mails and webhook calls that tell of milestones, until they are sent or given up."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -182,7 +182,7 @@ async def fail(connection: Connection, sweep: Sweep, part: Part, reason: str) ->
 
 
 async def failures(connection: Connection, sweep: Sweep) -> list[tuple[int | None, str]]:
-    """Returns the parts that GitHub did not serve: (number of the thread, reason)."""
+    """Returns the parts that GitHub did not serve, as (number of the thread, reason)."""
     rows = await connection.fetch(
         "select distinct number, failure->>'reason' as reason from backfill_parts"
         " where backfill_job_id = $1 and repository_id = $2 and data_type = $3 and failure is not null order by 1",

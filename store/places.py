@@ -21,7 +21,9 @@ class Place:
 
     @classmethod
     def parse(cls, text: str) -> "Place":
-        """Returns the place that `text` stands for, as `str` wrote it. Raises `ValueError` if it cannot be parsed."""
+        """Returns the place that `text` stands for. `text` was made by `str` of a place. Raises `ValueError` if it
+        cannot be parsed.
+        """
         microseconds, _, identifier = text.partition("-")
         return cls(int(microseconds), UUID(identifier))
 

@@ -8,12 +8,12 @@ from errors import RetryNow
 
 
 class Rounds:
-    """The rounds of a loop that goes on whatever one of them raises. Of failed rounds in a row only the first is
-    logged.
+    """The rounds of a loop that continues even if a round raises an error. Of several failed rounds in a row, only the
+    first is logged.
     """
 
     def __init__(self, logger: Any, *, waiting: str, broken: str) -> None:
-        """`waiting` is what `logger` is told if Postgres does not answer, `broken` if a round raises anything else."""
+        """`waiting` is the message to log if Postgres does not answer, and `broken` the message for any other error."""
         self._logger = logger
         self._waiting = waiting
         self._broken = broken
@@ -21,7 +21,9 @@ class Rounds:
 
     @contextmanager
     def round(self) -> Iterator[None]:
-        """Logs what the round raises, and does not raise it. A cancel is raised."""
+        """Context of one round. Logs errors that are raised in the context, and does not raise them further. A
+        cancellation is raised.
+        """
         try:
             yield
         except RetryNow as error:

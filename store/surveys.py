@@ -13,7 +13,7 @@ FRESH = timedelta(minutes=10)
 
 async def keep(connection: Connection, job_id: str, surveys: Mapping[str, Mapping[str, Any]]) -> None:
     """Stores the surveys of one request, by repository id. If the job has ended meanwhile, stores no survey, because
-    nothing would delete it.
+    surveys are deleted only when their job ends.
     """
     goes_on = await connection.fetchval(
         "select true from workspace_backfill_jobs where id = $1 and status in ('pending', 'in_progress') for share",

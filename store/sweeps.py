@@ -26,7 +26,9 @@ class LeaseLostError(RetryNow):
 
 @dataclass(slots=True)
 class Sweep:
-    """A sweep, as of its last commit. This process held the lease then; only Postgres knows whether it still does."""
+    """A sweep, as of its last commit. This process held the lease then. Only Postgres knows whether the lease is still
+    held.
+    """
 
     job_id: str
     repository: RepositoryRef
@@ -248,8 +250,8 @@ async def is_removed(connection: Connection, sweep: Sweep) -> bool:
 
 
 async def fence(connection: Connection, sweep: Sweep) -> None:
-    """Raises `LeaseLostError` if another attempt has taken the lease. Has to be the first call in every transaction of
-    a sweep.
+    """Raises `LeaseLostError` if another attempt has taken the lease. This has to be the first call in every
+    transaction of a sweep.
     """
     if await connection.fetchval(_FENCE, *sweep.key) != sweep.token:
         raise LeaseLostError

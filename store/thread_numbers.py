@@ -1,4 +1,4 @@
-"""Corrects stored numbers and GitHub ids of threads that differ from GitHub's."""
+"""Corrects the numbers and GitHub ids of stored threads for which GitHub has other values."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -36,8 +36,8 @@ async def free(
     github_ids: Sequence[int],
     numbers: Sequence[int],
 ) -> None:
-    """Frees the numbers of these threads, because numbers are unique in a repository. If a stored thread with another
-    GitHub id has such a number, its number is negated.
+    """Frees `numbers` for the threads `github_ids`, because a number is unique in its repository. If another stored
+    thread has one of these numbers, that thread's number is negated.
     """
     await connection.execute(
         f"""

@@ -78,7 +78,7 @@ async def last_transition(connection: Connection, job_id: str, repository_id: st
 
 
 async def was_read(connection: Connection, job_id: str, repository_id: str, within: timedelta) -> bool:
-    """Returns whether the job has stored something of the repository within the last `within`."""
+    """Returns whether the job has stored something of the repository within the time `within` before now."""
     read: bool = await connection.fetchval(
         """
         select exists (select from backfill_sweeps

@@ -20,7 +20,7 @@ class WorkspaceView:
 
 
 async def look(connection: Connection, workspace_id: UUID) -> WorkspaceView | None:
-    """Returns the workspace; None if there is no such workspace."""
+    """Returns the workspace, or None if there is no such workspace."""
     row = await connection.fetchrow(
         """
         select workspaces.id, workspaces.name, workspaces.slug,
