@@ -89,7 +89,7 @@ def of_ended(job: JobSummary, *, as_of: datetime | None, unshown: int, percent: 
 
 
 def waiting(it: Waiting) -> Sentence:
-    """Returns the sentence about a wait: why, since when, and until when, if that is known."""
+    """Returns the sentence about a wait: why, since when, and until when if the end is known."""
     times: dict[str, datetime | None] = {"until": it.until, "since": it.since}
     until = " until {until}" if it.until else ""
     match it.reason:

@@ -38,5 +38,7 @@ def rows(job: JobState) -> dict[str, int]:
 
 
 def at(moment: datetime, job: JobState) -> float:
-    """Returns how many seconds `moment` is after `job.as_of`, the moment of the view; negative if it is before."""
+    """Returns how many seconds after `job.as_of`, the moment of the view, `moment` is. The number is negative for an
+    earlier moment.
+    """
     return (moment - job.as_of).total_seconds()

@@ -159,7 +159,7 @@ def _pace(since: Mark, now: Mark) -> _Pace | None:
 
 
 def _delay(job: JobState) -> float:
-    """Returns the seconds until the job's waits are over; 0 if it does not wait."""
+    """Returns the seconds until the job's waits are over. Returns 0 if the job does not wait."""
     moments = [job.waiting_until, job.waiting.until if job.waiting else None]
     return max((pace.at(each, job) for each in moments if each is not None), default=0.0)
 
@@ -199,8 +199,8 @@ def simulate(
     """Simulates the work on `units`. Returns how long the work takes, and how often it waits for a budget.
 
     `per_second` is the pace, and `cost` is what one unit costs, by resource. The work stands still while a budget is
-    used up. It begins after `delay` seconds, and needs `resume_seconds` to resume after each wait. A resource without a
-    window has no limit.
+    used up. The work begins after `delay` seconds, and needs `resume_seconds` to resume after each wait. A resource
+    without a window has no limit.
     """
     left = [each.left for each in windows]
     resets = [each.resets_in for each in windows]

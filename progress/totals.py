@@ -32,9 +32,9 @@ class Rest:
     """The work that is left. `units` is the number of threads and embeddings. `uncounted` is the number of sweeps whose
     total is not known yet.
 
-    A sweep sends REST requests after its last unit. `fewest_requests` and `requests` count only sweeps that have stored
-    all their units: how many requests these will send at least, and probably. `most_requests` is how many requests all
-    sweeps will send at most.
+    A sweep sends REST requests after its last unit. `fewest_requests` and `requests` are for sweeps that have stored
+    all their units: how many requests these sweeps will send at least, and how many probably. `most_requests` is how
+    many requests all sweeps will send at most.
     """
 
     units: int
