@@ -82,7 +82,7 @@ class Reconciler:
 
     @property
     def trouble(self) -> str | None:
-        """Why the last round failed, such as a server that did not answer; None if it succeeded."""
+        """Why the last round failed, such as a server that did not answer. None if the last round succeeded."""
         return self._trouble
 
     @property

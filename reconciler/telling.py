@@ -36,8 +36,8 @@ log = structlog.get_logger(__name__)
 
 
 async def signal(client: Client, database: Database, job: Unheard, *, usable: Collection[str], task_queue: str) -> None:
-    """Signals a committed job to its workspace's workflow, and starts the workflow if none runs. Records that Temporal
-    has heard of the job.
+    """Signals a committed job to its workspace's workflow, and starts the workflow if it does not run. Records that
+    Temporal has heard of the job.
 
     `usable` are the search attributes that Temporal has. A repeated signal does no harm. Raises `Unreachable` if
     Temporal does not answer.
