@@ -79,7 +79,7 @@ order by 1
 
 
 class Policy(BaseModel):
-    """A policy as the catalog describes it. `roles` is `public` if it holds for everybody."""
+    """A policy as the catalog describes it. `roles` is `public` if the policy holds for everybody."""
 
     model_config = ConfigDict(frozen=True)
 
