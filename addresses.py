@@ -53,8 +53,8 @@ def check_postgres(url: str) -> None:
 
 
 def show_postgres(url: str) -> str:
-    """Returns host, port and database of an address, to be shown to people. Nothing that may belong to a password is
-    returned.
+    """Returns host, port and database of an address, to be shown to people. Anything that may belong to a password is
+    left out. If the address cannot be read, returns a text that says so.
     """
     try:
         parts = _parts(url)
@@ -94,8 +94,8 @@ class SmtpServer(NamedTuple):
     """A mail server. `tls` says how its connections are encrypted:
 
     - `implicit`: from the first byte.
-    - `required`: by STARTTLS. Without STARTTLS the connection fails.
-    - `if_offered`: by STARTTLS. Without STARTTLS mail is sent unencrypted.
+    - `required`: by STARTTLS. Sending fails if the server does not offer STARTTLS.
+    - `if_offered`: by STARTTLS, or not at all if the server does not offer STARTTLS.
     - `never`: not at all.
     """
 

@@ -1,7 +1,7 @@
 """The taxonomy of errors. Each class decides what happens next, and tells people what they can do.
 
 Every error that this project raises on purpose has one of these classes. Any other exception is a bug. A bug is retried
-like `RetryNow`; after too many attempts without progress its data type fails with the code `bug`.
+like `RetryNow`. After too many attempts without progress, the data type in which it occurred fails with the code `bug`.
 """
 
 from datetime import datetime
@@ -27,8 +27,8 @@ class RetryNow(BackfillError):
 
 
 class TooLarge(RetryNow):
-    """A request that is too large for the server. A smaller request may succeed. Signs of it are a timeout, an exceeded
-    resource limit, and a null node.
+    """A request is too large for the server. The server shows this by a timeout, an exceeded resource limit, or a null
+    node. A smaller request may succeed.
     """
 
 
@@ -36,7 +36,7 @@ class RetryLater(BackfillError):
     """A limit: the request may be sent again at the moment `at`. The error does not count as a failed attempt.
 
     `waits_for` is the reason that people see during the wait (`messages.WaitingReason`). `since` is when the wait
-    began, or None if it begins now.
+    began, or None if the wait begins now.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class JobOver(BackfillError):
 
 
 class BadInput(BackfillError):
-    """An argument or a setting is wrong. `name` names it. Commands exit with 2, and HTTP requests are answered with
+    """An argument or a setting is wrong. `name` is its name. Commands exit with 2, and HTTP requests are answered with
     400.
     """
 

@@ -48,8 +48,8 @@ async def _until_signal(work: Work) -> None:
 
 
 def traced(program: str) -> AbstractAsyncContextManager["Traces | None"]:
-    """Returns a context for sending traces. Inside it traces are sent, and its value is the sender. If no setting names
-    a receiver, nothing is sent, and the value is None.
+    """Returns a context inside which the program sends traces. The context's value is the sender. If no setting names a
+    receiver, nothing is sent, and the value is None.
     """
     endpoint = settings.load(settings.Traces).otel_exporter_otlp_endpoint
     if endpoint is None:

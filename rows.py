@@ -99,7 +99,7 @@ class Issue(NamedTuple):
 
 
 class Closing(NamedTuple):
-    """The closing of an issue (who closed it, and when), found in a part of the issue's timeline."""
+    """Who closed an issue, and when, as found in a part of the issue's timeline."""
 
     issue: int
     at: datetime
@@ -347,8 +347,8 @@ class Whole(NamedTuple):
 
 @dataclass(slots=True)
 class Split:
-    """How far a timeline has been read that fails if it is read as a whole. It is read by item type first, and then by
-    REST (decision 15).
+    """The progress in reading a timeline that fails if it is read as a whole. Such a timeline is read by item type
+    first, and then by REST (decision 15).
     """
 
     left: list[list[str]]

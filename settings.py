@@ -1,7 +1,7 @@
 """Settings from the environment and `.env`, in one small class for each part of the system.
 
 A command loads the parts that it needs (`load`) before it starts anything. If settings of a part are missing or wrong,
-one `BadInput` names all of them in one line. It never shows the value of a secret.
+one `BadInput` names all of them in one line. The error never shows the value of a secret.
 """
 
 import base64
@@ -50,8 +50,8 @@ def _postgres_url(value: str) -> str:
 
 
 def _sendable(value: SecretStr) -> SecretStr:
-    """Returns a token without the white space around it, such as a line end from a file. Raises `ValueError` if the
-    token has other characters than visible ASCII characters.
+    """Returns a token without the white space around it, such as the line end of a file. Raises `ValueError` if the
+    token holds anything but visible ASCII characters.
     """
     token = value.get_secret_value().strip()
     if not re.fullmatch("[!-~]*", token):
@@ -81,7 +81,7 @@ class Log(_Part):
 
 class Database(_Part):
     """The addresses of Postgres. `DATABASE_URL` may lead through a transaction pooler. `DATABASE_DIRECT_URL` is used
-    for migrations, LISTEN and locks. By default it is the same as `DATABASE_URL`.
+    for migrations, LISTEN and locks. Without `DATABASE_DIRECT_URL`, `DATABASE_URL` is used for these, too.
     """
 
     database_url: PostgresUrl = Field(repr=False)
@@ -159,7 +159,7 @@ class GitHub(_Part):
 
     @property
     def app(self) -> tuple[str, str] | None:
-        """The id and the private key (PEM) of the GitHub App; None if no App is set."""
+        """The id and the private key (PEM) of the GitHub App, or None if no App is set."""
         if self.github_app_id and self.github_app_private_key:
             return self.github_app_id, self.github_app_private_key.get_secret_value()
         return None
@@ -191,7 +191,7 @@ class Embeddings(_Part):
 
     @property
     def key(self) -> str | None:
-        """The OpenAI key; None if it is missing or blank."""
+        """The OpenAI key, or None if the key is missing or blank."""
         return (self.openai_api_key.get_secret_value().strip() or None) if self.openai_api_key else None
 
 
@@ -242,7 +242,7 @@ class PolarApi(_Part):
 
     @property
     def token(self) -> str | None:
-        """Polar's access token; None if it is missing or blank."""
+        """Polar's access token, or None if the token is missing or blank."""
         return (self.polar_access_token.get_secret_value().strip() or None) if self.polar_access_token else None
 
 
@@ -318,7 +318,7 @@ class Api(_Part):
 
     @property
     def service_token(self) -> str | None:
-        """The bearer token of the service that calls the API; None if it is missing or blank."""
+        """The bearer token of the service that calls the API, or None if the token is missing or blank."""
         return _text(self.backfill_api_token)
 
 
@@ -478,7 +478,7 @@ class Payloads(_Part):
 
     @property
     def encrypts_with(self) -> str | None:
-        """The id of the key that encrypts; None if nothing is encrypted."""
+        """The id of the key that encrypts, or None if nothing is encrypted."""
         text = _text(self.temporal_payload_keys)
         first = next(iter(read_keys(text))) if text else PLAIN
         return None if first == PLAIN else first

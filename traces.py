@@ -51,8 +51,8 @@ class Traces:
         ending.join(END_SECONDS)
 
     def request_ended(self, account: str, ask: Ask, told: Told) -> None:
-        """Makes a span for a finished request to GitHub, as a child of the activity's span. `ask` says what was
-        requested, and `told` says how the request ended.
+        """Makes a span for a finished request to GitHub. The span is a child of the span of the activity that sent the
+        request. `ask` says what was requested, and `told` says how the request ended.
         """
         now = time.time_ns()
         attributes: dict[str, str | int] = {

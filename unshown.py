@@ -41,7 +41,7 @@ class UnshownThing(BaseModel):
 
 
 class Unshown(BaseModel):
-    """The things that GitHub does not show of something: their number, and notes on the first of them."""
+    """The things that GitHub does not show of a job or of a data type: their number, and notes on the first few."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -77,7 +77,7 @@ def kinds(noted: Noted) -> str:
 
 
 def lines(of: Iterable[Unshown], most: int) -> list[str]:
-    """Returns a line for each note in `of`, but for at most `most` notes. If notes are left out, here or in
+    """Returns lines for the first `most` notes in `of`, one line for each note. If notes are left out, here or in
     `Unshown.more`, a last line says how many.
     """
     all_of = list(of)

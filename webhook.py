@@ -100,7 +100,7 @@ class PolarWebhook:
 
 class Readiness:
     """Serves `GET /readyz`. Status 200 means that deliveries can be stored. The answer also reports whether Temporal is
-    reachable, but that does not change the status.
+    reachable. Temporal's state does not change the status.
     """
 
     def __init__(self, database: Database, reconciler: Reconciler) -> None:

@@ -72,7 +72,8 @@ def build_id() -> str:
     """Returns a hash of the code of workflows and messages. If the worker is not versioned, Temporal records the hash
     with each decision of a workflow.
 
-    The SDK would hash every module of every package, which takes most of the time that a worker needs to start.
+    The SDK could make such a hash itself. But it would read every module of every package, which takes most of the time
+    that a worker needs to start.
     """
     root = Path(__file__).parent
     decides = hashlib.sha256()

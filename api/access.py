@@ -1,5 +1,5 @@
 """Authenticates callers and decides what they may do. Members of a workspace may read it. Its owners and admins may
-also change it. Anybody else gets 404.
+also change it. Anybody else gets 404. The service may read and change every workspace.
 """
 
 from collections.abc import Sequence

@@ -30,7 +30,7 @@ def address_of(request: web.Request, proxies: Sequence[Network]) -> str | None:
     """Returns the caller's address: the last address in the header `X-Forwarded-For` that is not one of our proxies.
 
     Earlier addresses in the header are not trusted, because the caller may have written them. If the connection does
-    not come from one of our proxies, the header is ignored.
+    not come from one of our proxies, the header is ignored, and the connection's address is returned.
     """
     address = request.remote
     forwarded = ",".join(request.headers.getall("X-Forwarded-For", []))

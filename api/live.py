@@ -2,12 +2,12 @@
 
 The first event is a `snapshot`. Its field `job` is the answer of `GET /api/backfills/{job_id}`.
 
-Batches of changes follow. A batch has a `repository` for each repository that changed, with its types. It has a
-`removed` for each repository that was removed, with the `repository_id`. Its last event is the `job` without its
+Batches of changes follow. A batch has a `repository` for each repository that changed, with its types, and a `removed`
+with the `repository_id` for each repository that was removed. The batch's last event is the `job` without its
 repositories. The id of this event is the job's version.
 
-A client that reconnects sends the version as `Last-Event-ID`. It gets the changes since that version, or a snapshot if
-the server does not know the version. The event `end` says why no more events follow.
+A client that reconnects sends the version as `Last-Event-ID`. The client then gets the changes since that version, or a
+snapshot if the server does not know the version. The event `end` says why no more events follow.
 """
 
 import asyncio

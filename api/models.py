@@ -118,9 +118,9 @@ class Waiting(Out):
 
 
 class TypeProgress(Out):
-    """One data type of one repository. `stored` and `expected` count threads; for events they count events, and for
-    embeddings threads with a vector. `expected` is null while the number is unknown. `counts` holds the numbers of all
-    stored rows, by noun.
+    """One data type of one repository. `stored` and `expected` count threads, or events for the type events, or threads
+    with a vector for the type embeddings. `expected` is null while the number is unknown. `counts` holds the numbers of
+    all stored rows, by noun.
     """
 
     data_type: str
@@ -152,7 +152,9 @@ class RepositoryProgress(Out):
 
 
 class Addon(Out):
-    """The add-on that pays for the job."""
+    """An add-on. In a job, it is the add-on that pays for the job. In a workspace, it is an add-on of the workspace's
+    owner.
+    """
 
     retention_days: int | None
     status: str
@@ -244,8 +246,8 @@ class PastBackfill(Out):
 
 
 class Backfills(Out):
-    """A page of jobs, newest first. For the next page pass `next` as the query parameter `before`. It is null on the
-    last page.
+    """A page of jobs, newest first. For the next page pass `next` as the query parameter `before`. `next` is null on
+    the last page.
     """
 
     backfills: list[PastBackfill]
@@ -309,8 +311,8 @@ class Notification(Out):
 
 
 class Notifications(Out):
-    """A page of notifications, newest first. For the next page pass `next` as the query parameter `before`. It is null
-    on the last page.
+    """A page of notifications, newest first. For the next page pass `next` as the query parameter `before`. `next` is
+    null on the last page.
     """
 
     notifications: list[Notification]

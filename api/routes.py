@@ -15,8 +15,7 @@ Security = Literal["bearer", "host", "none"]
 @dataclass(frozen=True)
 class Route:
     """One route of the API. `path` is the path below `/api`. `answers` maps each HTTP status of success to the model of
-    its body. `errors` are the error statuses that this handler can cause itself, besides those that follow from the
-    other fields.
+    the answer's body. `errors` are error statuses that the handler itself can cause.
     """
 
     method: Literal["GET", "POST"]
@@ -35,8 +34,8 @@ class Route:
 
     @property
     def refusals(self) -> frozenset[int]:
-        """The error statuses that the route can answer: `errors`, and the statuses that follow from the other fields.
-        Statuses of a broken server (5xx) are included only if they are in `errors`.
+        """The error statuses with which the route can answer: those in `errors`, and those that follow from the route's
+        other fields, such as 401. Statuses of a broken server (5xx) are included only if they are in `errors`.
         """
         found = set(self.errors)
         if self.security != "none":

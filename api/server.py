@@ -1,4 +1,4 @@
-"""The API as a web application. It gives each route authentication, limits and error handling."""
+"""The API as a web application. The application gives each route authentication, limits and error handling."""
 
 import asyncio
 import uuid

@@ -1,9 +1,9 @@
 """Verifies bearer tokens. A token belongs to a user of the host application, or to the service.
 
-Supabase signs users' tokens, in most projects with the project's secret (HS256). A project that moved to asymmetric
-keys signs with a private key. Supabase lists the public keys at `{SUPABASE_URL}/auth/v1/.well-known/jwks.json`
-(https://supabase.com/docs/guides/auth/signing-keys). The algorithm in the token decides whether the secret or a public
-key verifies it. The other one is never tried.
+Supabase signs users' tokens with the project's secret (HS256). A project that moved to asymmetric keys signs with a
+private key instead. Supabase lists its public keys at `{SUPABASE_URL}/auth/v1/.well-known/jwks.json`
+(https://supabase.com/docs/guides/auth/signing-keys). A token is verified either with the secret or with a public key.
+The token's algorithm decides which, and the other kind of key is never tried.
 """
 
 import asyncio
@@ -76,8 +76,8 @@ SUPABASE_KEYS = "/auth/v1/.well-known/jwks.json"
 
 
 class SigningKeys:
-    """The public keys that a server lists, by key id. The list is at `path` of the server; by default the server is a
-    Supabase project.
+    """The public keys that a server lists, by key id. `url` is the server's address, and `path` is where the server has
+    the list. By default `path` is that of a Supabase project.
     """
 
     def __init__(self, url: str, *, path: str = SUPABASE_KEYS, clock: Callable[[], float] = monotonic) -> None:
@@ -161,8 +161,8 @@ def _public_key(entry: Any) -> jwt.PyJWK | None:
 
 
 class UserTokens:
-    """Verifies users' tokens with the project's secret or its public keys. While a project migrates from one to the
-    other, both can be given.
+    """Verifies users' tokens with the project's secret or its public keys. Both can be given while a project migrates
+    from the secret to keys.
     """
 
     def __init__(self, secret: str | None, keys: SigningKeys | None) -> None:

@@ -36,8 +36,8 @@ log = structlog.get_logger(__name__)
 
 
 class WatchedJob:
-    """One watched job, as of the last poll. For each of its rows it holds the number of the batch in which the row last
-    changed.
+    """One watched job, as of the last poll. The object remembers for each row the number of the batch in which the row
+    last changed.
 
     A batch holds the changes that one poll found. The server-sent events of a batch are built once, as bytes, and sent
     to all clients. The last event carries the job's version. A client that loses the connection before that event gets
@@ -219,8 +219,8 @@ class WatchedJobs:
                 raise outcome
 
     async def _read_again(self, job_id: str, watch: _Watch, fingerprint: str | None) -> None:
-        """Reads a job that changed. `fingerprint` was taken before this reading. So a change between the two is read a
-        second time at the next poll, and is not missed.
+        """Reads a job that changed. `fingerprint` was taken before this reading. So a change that happened in between
+        is read a second time at the next poll, and is not missed.
         """
         async with watch.reading:
             with suppress(BadInput):  # it was deleted, and its readers are told

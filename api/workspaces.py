@@ -28,7 +28,7 @@ from store.places import Place
 
 
 class Workspaces:
-    """The handlers of the routes of a workspace. `hurry` is called after each commit that Temporal has to hear of."""
+    """The handlers of the routes of a workspace. `hurry` is called after each commit of which Temporal must be told."""
 
     def __init__(self, database: Database, hurry: Callable[[], None]) -> None:
         self._database = database

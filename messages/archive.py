@@ -73,7 +73,7 @@ class ArchiveProgress(Message):
 
 
 class EndArchive(Message):
-    """The input of `end_archive`: end a reading, before its last hour is read, with this status."""
+    """The input of `end_archive`: the reading, and the status with which it ends before its last hour."""
 
     read_id: str
     status: Literal["failed", "canceled"]

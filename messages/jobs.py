@@ -117,8 +117,8 @@ class FailedRepository(Message):
 
 
 class JobPlace(Message):
-    """How far a job is. A workflow that continues as new hands it to its next run. Repositories that have not ended are
-    held by their ids only.
+    """How far a job is. When a workflow continues as new, this message tells its next run where to resume. Repositories
+    that have not ended are held by their ids only.
     """
 
     plan: JobPlan

@@ -154,7 +154,7 @@ class RepositoryScope(Message):
     def limited(
         self, until: datetime, why: str, reason: WaitingReason, since: datetime | None = None
     ) -> "RepositoryScope":
-        """Returns this scope for the case that GitHub cannot be asked about the repository before `until`."""
+        """Returns the same scope with a wait: GitHub cannot be asked about the repository before `until`."""
         waiting = {"waiting_reason": reason, "waiting_since": since}
         return self.model_copy(update={"limited_until": until, "limited_why": why, **waiting})
 

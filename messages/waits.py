@@ -54,8 +54,8 @@ class Waiting(Message):
 
 
 class PausedSlice(Message):
-    """A slice that a person paused in Temporal, by its data type. The slice has stored the page that it was reading,
-    and has stopped.
+    """A data type whose slice a person paused in Temporal. Before the slice stopped, it stored the page that it was
+    reading.
     """
 
     data_type: DataType

@@ -99,8 +99,8 @@ class Page:
         return [name for name in self._files if name.endswith(".js") and name not in ENTRY]
 
     async def settings_page(self, request: web.Request) -> web.StreamResponse:
-        """Serves the page. Its content does not depend on whether the workspace exists or the reader may see it,
-        because only the API checks rights.
+        """Serves the page. The page is the same for every workspace, even for one that does not exist. Only the API
+        checks what the reader may see.
         """
         try:
             workspace = UUID(request.match_info["id"])
@@ -120,8 +120,8 @@ class Page:
         return _answer(request, file, headers)
 
     def _crossing(self, request: web.Request) -> dict[str, str]:
-        """Returns the CORS headers for a static file. They are needed because browsers fetch modules with CORS, and the
-        component fetches its stylesheet with CORS, too.
+        """Returns the CORS headers for a static file. The headers are needed because browsers fetch modules with CORS,
+        and the component also fetches its stylesheet with CORS.
         """
         if not self._origins:
             return {}

@@ -30,9 +30,8 @@ def failure_of(error: BaseException) -> Failure:
 
 
 def ended_canceled(error: ActivityError, *, stopping: bool) -> bool:
-    """Returns whether a failed slice counts as canceled. A slice counts as canceled if it was being canceled when its
-    worker died or its last attempt met a passing error. The reason is that Temporal does not retry an activity that is
-    being canceled.
+    """Returns whether a failed slice counts as canceled. It does if it was being canceled when its worker died, or when
+    its last attempt met a passing error. Temporal does not retry such a slice, although the error alone would allow it.
 
     `stopping` says whether this run has asked its slices to stop.
     """

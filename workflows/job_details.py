@@ -55,11 +55,11 @@ def of_running_job(
     paused: Collection[JobStanding],
     jobs_behind: int,
 ) -> str:
-    """Returns the details of a job in progress. They list failed and running repositories by name, and count the
+    """Returns the details of a job in progress. The details list failed and running repositories by name, and count the
     repositories in every state.
 
-    `pausing` is the job's state while the job stops because of a pause. Otherwise `pausing` is None. `paused` are the
-    workspace's paused jobs. `jobs_behind` is the number of jobs that run after this one.
+    `pausing` is the job's state while the job stops because of a pause, else None. `paused` are the workspace's paused
+    jobs. `jobs_behind` is the number of jobs that run after this job.
     """
     ended = counts.completed + counts.failed + counts.canceled
     pending = counts.total - ended - len(running) - counts.historical - counts.waiting

@@ -221,8 +221,8 @@ class JobRun:
                     line.join(repository_id, outcome.next_leg)
 
     async def _look_after_waiting(self, line: RepositoryLine) -> None:
-        """Checks again and again which of the repositories that wait for other jobs may resume, and puts these into the
-        line. Runs until it is canceled.
+        """Checks again and again which repositories that wait for other jobs may resume. Puts repositories that may
+        resume back into the line. Runs until it is canceled.
         """
         while True:
             await workflow.wait_condition(lambda: bool(line.waiting))

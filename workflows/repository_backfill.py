@@ -1,6 +1,6 @@
 """The workflow of one repository: looks up its current name, then runs its data types side by side, slice by slice.
 
-One run is one leg. A type that has not ended in the recent leg resumes at its cursors in the historical leg.
+A run belongs to one leg. A type that has not ended in the recent leg resumes at its cursors in the historical leg.
 """
 
 import asyncio

@@ -17,8 +17,8 @@ API_NAMES = {"graphql": "points", "core": "REST requests"}
 
 
 async def examine(private_repositories: int) -> AsyncIterator[Finding]:
-    """Yields the findings on GitHub. `private_repositories` is the number of private repositories in all workspaces. It
-    matters because a token without the scope `repo` cannot read private repositories.
+    """Yields the findings on GitHub. `private_repositories` is the number of private repositories in all workspaces.
+    The number matters because a token without the scope `repo` cannot read private repositories.
     """
     at = settings.load(settings.GitHub)
     for secret in at.tokens:

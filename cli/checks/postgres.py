@@ -1,5 +1,5 @@
-"""Checks Postgres: whether it answers and whether a pooler is in between, this release's tables, the clock and the
-disk.
+"""Checks Postgres: whether it answers, whether a pooler is in between, and whether its tables, clock and disk are in
+order.
 """
 
 from collections.abc import AsyncIterator
@@ -49,8 +49,8 @@ def _clock(server: health.Server) -> Finding:
 
 
 def clock(check: str, ahead: float, whose: str) -> Finding:
-    """Returns the finding on a server's clock. `ahead` says by how many seconds it is ahead of the clock of this
-    machine, and `whose` names the server.
+    """Returns the finding on a server's clock. `ahead` is the number of seconds by which that clock is ahead of this
+    machine's clock. `whose` names the server.
     """
     if abs(ahead) > CLOCK_SECONDS:
         way = "ahead of" if ahead > 0 else "behind"

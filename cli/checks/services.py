@@ -58,8 +58,8 @@ async def polar() -> AsyncIterator[Finding]:
 
 
 def _endpoints(endpoints: list[Endpoint]) -> list[Finding]:
-    """Returns the findings on those webhooks at Polar that lead to this system. A webhook leads to it if its address
-    ends in the path that `webhook.py` serves.
+    """Returns the findings on Polar's webhooks. Only webhooks whose address ends in the path that `webhook.py` serves
+    are checked. If Polar has no such webhook, that is the finding.
     """
     ours = [each for each in endpoints if re.search(r"/webhooks/polar/?$", each.url)]
     if not ours:

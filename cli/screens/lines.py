@@ -26,7 +26,7 @@ class _Progress(NamedTuple):
 
 
 class Lines:
-    """Compares each view of a job with the view before. Makes lines about what has changed."""
+    """Compares each view of a job with the view before, and makes a line for each change that matters."""
 
     def __init__(self) -> None:
         self._rates = Rates()
@@ -61,8 +61,9 @@ class Lines:
             yield f"{at} {_progress(job, self._rates)}"
 
     def _is_due(self, job: JobView) -> bool:
-        """Returns whether a line on the job's progress is due, and if so, records it as printed. A line is due after a
-        change of the job's state, after each further `STEP` percentage points, and each `QUIET` while the job fetches.
+        """Returns whether a line on the job's progress is due, and if so, records that it was printed. A line is due
+        after a change of the job's state, and after each further `STEP` percentage points. While the job fetches, a
+        line is also due after `QUIET` without one.
         """
         now = _Progress(job.headline.state, job.attempt, int((job.progress.percent or 0) // STEP), job.as_of)
         last = self._progress

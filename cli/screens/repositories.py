@@ -159,8 +159,8 @@ def _indented(what: str, to_do: str, width: int) -> Iterator[Text]:
 
 
 def _cell(repository: RepositoryView, its: TypeView | None, width: int) -> Text:
-    """Returns the cell of one type: a sign for its status, and how much of the type is stored. That is `stored of
-    expected` if there is room, else a percentage.
+    """Returns the cell of one type: a sign for its status, and how many rows are stored. If the type is in progress,
+    shows `stored of expected` if there is room, else a percentage.
     """
     if its is None:
         return Text(" " * width)

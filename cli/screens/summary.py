@@ -63,8 +63,8 @@ def about(job: JobView) -> list[str]:
 
 
 def addon(of: AddonView) -> str:
-    """Returns the add-on in words: how many days it buys, and which change is ahead. If the add-on just renews, no
-    change is named.
+    """Returns the add-on in words: how many days it buys, until when, and what changes then. A usual renewal is not
+    mentioned.
     """
     bought = f", bought {words.date_and_time(of.purchased_at)}" if of.purchased_at else ""
     until = f", until {words.date_and_time(of.expires_at)}" if of.expires_at else ""
