@@ -275,6 +275,15 @@ async def are_any(connection: Connection, sweep: Sweep) -> bool:
     return found
 
 
+async def count_threads(connection: Connection, sweep: Sweep) -> int:
+    """Returns how many threads GitHub reported as gone to some account, but not yet to every account that read them."""
+    number: int = await connection.fetchval(
+        "select count(*) from backfill_absences where repository_id = $1 and data_type = $2 and child like 'thread:%'",
+        *sweep.key[1:],
+    )
+    return number
+
+
 async def to_ask(
     connection: Connection, sweep: Sweep, account: str, many_since: datetime, *, limit: int = 100
 ) -> dict[str, str]:

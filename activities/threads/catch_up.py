@@ -42,12 +42,16 @@ class CatchUp:
         floor, cutoff_at = position.floor, self._sweep.cutoff_at
         assert floor is not None, "the history fixes the floor"
         recent = [entry for entry in listing.entries if entry.updated_at >= floor]
+        below_floor = len(recent) < len(listing.entries)
         ids = [entry.github_id for entry in recent]
         comments = {entry.github_id: entry.comments for entry in listing.entries if entry.comments is not None}
         async with self._database.transaction() as connection:
             stored = await threads.versions(connection, self._sweep.data_type, ids)
             known = await threads.known(connection, self._sweep.data_type, ids)
             commented = await threads.otherwise_commented(connection, self._sweep.data_type, comments)
+            repository_id = self._sweep.repository.repository_id
+            # Needed only at the end of the whole list.
+            fetched = 0 if below_floor else await threads.count(connection, self._sweep.data_type, repository_id)
         changed = [
             Part("thread", entry.node_id, entry.number, listing.asked_at)
             for entry in listing.entries
@@ -60,11 +64,10 @@ class CatchUp:
         if listing.withheld or listing.lost:
             position = position.miss()
         after = position.after_listing(total=listing.total, new=len(set(ids) - known))
-        return Turn(
-            self._move(after, listing, below_floor=len(recent) < len(listing.entries)), put=changed, points=points
-        )
+        return Turn(self._move(after, listing, below_floor=below_floor, fetched=fetched), put=changed, points=points)
 
-    def _move(self, position: ThreadPosition, listing: Listing, *, below_floor: bool) -> ThreadPosition:
+    def _move(self, position: ThreadPosition, listing: Listing, *, below_floor: bool, fetched: int) -> ThreadPosition:
+        """Returns the position after a page of the listing. `fetched` is the number of stored threads."""
         began = position.round_began or listing.asked_at
         last = listing.entries[-1].updated_at if listing.entries else None
         ties = [entry.node_id for entry in listing.entries if entry.updated_at == last]
@@ -75,8 +78,9 @@ class CatchUp:
         at_end = listing.end_cursor is None and not listing.leads_nowhere
         # A list that says that it goes on and brings nothing more is at its end if it brought as many as GitHub counts.
         at_end = at_end or (progress.idle > 0 and on.round_listed >= listing.total)
-        if at_end and on.round_listed + len(listing.withheld) < listing.total:
-            # GitHub counts threads that it does not list: what changed of them is still to come.
+        if at_end and on.round_listed + len(listing.withheld) < max(listing.total, fetched):
+            # GitHub does not list all threads that it counts, or that it showed before: what changed of them is still
+            # to come. A list may be blank, and its count 0, without an error.
             on, position = on.miss(), position.miss()
         if not below_floor and not at_end:
             if progress.is_stuck:

@@ -13,7 +13,7 @@ from github.answers.refusals import InvalidCursor
 from github.threads.thread_types import ThreadType
 from messages import Failure
 from rows import Note, NoteKind, Part
-from store import notes, parts, threads
+from store import absences, notes, parts, threads
 from store.coverage import BEGINNING, Coverage
 from store.database import Database
 from store.notes import NotedThreads
@@ -21,6 +21,8 @@ from store.sweeps import Sweep
 
 FEW_THREADS = 500
 """While some threads are noted as not listed, each sweep lists up to this many threads again; more only once a week."""
+THE_LIST = "list of threads"
+"""The name in notes for the list of all threads."""
 
 
 class CompletenessProof:
@@ -47,6 +49,7 @@ class CompletenessProof:
             stored = await threads.count(connection, self._sweep.data_type, self._sweep.repository.repository_id)
             failures = await parts.failures(connection, self._sweep)
             noted = await notes.of_threads(connection, self._sweep)
+            maybe_gone = await absences.count_threads(connection, self._sweep)
         looks_again = noted.unlisted > 0 and (noted.is_old or (position.total or 0) <= FEW_THREADS)
         # A thread that is stored and was not shown agrees with the count.
         looks_again = looks_again or position.withheld > 0
@@ -54,6 +57,7 @@ class CompletenessProof:
             return Turn(position.to_relist())
         turn = Turn(position, outcome="completed", proof=self._proof(position, stored))
         self._note_withheld(turn)
+        self._note_list(turn, stored - noted.stored - maybe_gone)
         total = position.total or 0
         if failures:
             numbers = ", ".join(f"#{number}" for number, _ in failures[:50])
@@ -84,6 +88,18 @@ class CompletenessProof:
             turn.noted.append(Note(kind, "thread", None, "", position.withheld, words))
         elif position.reached_end:
             turn.resolved.append(("thread", ""))
+
+    def _note_list(self, turn: Turn[ThreadPosition], there: int) -> None:
+        """Adds a note if the list of all threads, after the relist, shows fewer threads than GitHub has by their ids
+        (`there`). The list is then not whole, and nobody knows what else it lacks.
+        """
+        position = turn.position
+        lacking = there - (position.total or 0)
+        if position.relisted and lacking > 0:
+            words = f"GitHub has {there} threads by their ids, and lists {position.total or 0}"
+            turn.noted.append(Note("hidden", THE_LIST, None, "", lacking, words))
+        elif position.reached_end:
+            turn.resolved.append((THE_LIST, ""))
 
     def _proof(self, position: ThreadPosition, stored: int) -> dict[str, Any]:
         proof: dict[str, Any] = {

@@ -22,7 +22,7 @@ from activities.threads.part_reader import PartReader
 from activities.threads.position import Phase, ThreadPosition
 from activities.threads.review_comment_list import ReviewCommentList
 from activities.threads.second_look import SecondLook
-from activities.threads.thread_list import MOST_LIST_FAILURES, LostThread, ThreadList
+from activities.threads.thread_list import MOST_LIST_FAILURES, LostThread, ThreadList, unless_blank
 from activities.threads.unbumped_comments import UnbumpedComments
 from activities.turn import CLOCK_SLACK, Sources, Turn
 from budget.prices import ONE_POINT
@@ -178,8 +178,7 @@ class ThreadReader:
             # The server's schema has gained fields since then, so everything is read again.
             return position
         async with self._database.transaction() as connection:
-            counts = await sweeps.count_stored(connection, self._sweep)
-        stored = counts[self._sweep.data_type]
+            stored = (await sweeps.count_stored(connection, self._sweep))[self._sweep.data_type]
         deep_enough = ThreadPosition.read(covered.position).reached_end or covered.low <= self._sweep.cutoff_at
         news_first = self._sweep.down_to is not None and datetime.now(UTC) - covered.as_of > FRESH
         if not deep_enough and not news_first:
@@ -219,7 +218,8 @@ class ThreadReader:
         """
         cutoff_at = self._sweep.cutoff_at
         try:
-            read = await self._look_ahead.answer(self._page(position, self._sizes.ask("page")))
+            request = self._page(position, self._sizes.ask("page"))
+            read = unless_blank(await self._look_ahead.answer(request), position.seen)
         except InvalidCursor:
             if position.seeks >= MOST_SEEKS:
                 raise

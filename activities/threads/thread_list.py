@@ -5,6 +5,7 @@ from activities.threads.page_sizes import PageSizes
 from errors import TooLarge
 from github.client import GitHub
 from github.threads.listings import Listing, read_listing
+from github.threads.pages import Threads
 from github.threads.thread_types import ThreadType
 from messages import RepositoryRef
 
@@ -14,6 +15,15 @@ MOST_LIST_FAILURES = 3
 
 class LostThread(TooLarge):
     """Raised when a thread in the list is null and GitHub gives no reason."""
+
+
+def unless_blank(read: Threads, seen: int) -> Threads:
+    """Returns the page `read`. Raises `TooLarge` if it has no threads although the list goes on, and GitHub counts more
+    than `seen` threads: a smaller page may show those that this one leaves out.
+    """
+    if read.last is None and not read.withheld and read.end_cursor is not None and seen < read.total:
+        raise TooLarge("blank_page", f"GitHub shows no thread after {seen} of {read.total}, and a next page")
+    return read
 
 
 class ThreadList:
