@@ -1,3 +1,3 @@
-"""Activities do everything that workflows need done outside Temporal. They reach GitHub through `github/` and Postgres
-through `store/`. Activities decide nothing about a job.
+"""Activities do everything that workflows need done outside Temporal. Activities reach GitHub through `github/` and
+Postgres through `store/`. They decide nothing about a job.
 """

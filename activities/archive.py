@@ -1,8 +1,8 @@
 """Reads GH Archive hour by hour, in slices.
 
-Each hour is one file. It is downloaded as a whole and then stored in one transaction. The transaction first checks the
-lease (the fence), and also records which hour comes next. After a kill, reading resumes at the first hour that was not
-committed.
+Each hour is one file. The file is downloaded as a whole and then stored in one transaction. The transaction first
+checks the lease (the fence), and also records which hour comes next. After a kill, reading resumes at the first hour
+that was not committed.
 """
 
 import asyncio

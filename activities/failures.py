@@ -48,7 +48,7 @@ def as_failure(error: BaseException, *, repository: str | None = None, cursor: s
 
 
 def incomplete(message: str, *, repository: str, data_type: DataType) -> Failure:
-    """Returns the failure of a type that has ended and is not complete. `message` says what is missing."""
+    """Returns the failure of a type that has ended but is not complete. `message` names the missing data."""
     return Failure(
         code="incomplete",
         message=message,

@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Position:
-    """The base class of every position; each reader adds its own fields."""
+    """The base class of every position. Each reader adds fields of its own."""
 
     version: int = 1
     cursor: str | None = None
@@ -36,8 +36,8 @@ class Position:
 
     @classmethod
     def read(cls, committed: Mapping[str, Any]) -> Self:
-        """Returns the position that `committed` holds, the JSON of a sweep's row. Another release may have written this
-        JSON, so unknown fields are dropped, and missing fields get their defaults.
+        """Returns the position in `committed`, which is the JSON of a sweep's row. Another release may have written
+        this JSON, so unknown fields are dropped, and missing fields get their defaults.
 
         Raises pydantic's ValidationError for a value of a wrong type.
         """

@@ -312,7 +312,7 @@ class _Slice:
         return {"position": self._position.to_commit(), "stored": self._sweep.counts}
 
     async def _end(self, status: str, failure: Failure) -> SliceResult:
-        """Ends the type without a turn; for example, because the repository was removed from the workspace."""
+        """Ends the type without a turn. For example, the repository was removed from the workspace."""
         if status == "failed":
             measures.slice_failed(self._sweep.data_type, failure.error_class, failure.code)
         async with self._database.transaction() as connection:

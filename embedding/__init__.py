@@ -1,1 +1,1 @@
-"""Everything that is specific to OpenAI: the largest requests, the answers, and what its refusals mean."""
+"""Everything that is specific to OpenAI: the largest requests, the answers, and the meaning of refusals."""

@@ -1,4 +1,4 @@
-"""A client for OpenAI's embeddings API, or for a compatible server. It raises only errors of the taxonomy."""
+"""A client for OpenAI's embeddings API, or for a compatible server. The client raises only errors of the taxonomy."""
 
 import math
 import re
@@ -53,10 +53,10 @@ class Embedder:
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """Returns one vector for each text, in the same order, by one request. No text may be empty.
 
-        Raises `InputTooLong` if a text is too long, `TooLarge` if the whole request is too large, and `InputRefused` if
-        the server refuses the request for an unknown reason. Raises `RetryLater` for a rate limit and `RetryNow` for
-        passing errors. Raises `PartOver` if a person has to act, for example because the key is wrong or the credit is
-        used up.
+        Raises `InputTooLong` if a text is too long, and `TooLarge` if the whole request is too large. Raises
+        `InputRefused` if the server refuses the request for an unknown reason. Raises `RetryLater` for a rate limit and
+        `RetryNow` for passing errors. Raises `PartOver` if a person has to act, for example because the key is wrong or
+        the credit is used up.
         """
         try:
             answer = await self._client.embeddings.create(

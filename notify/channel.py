@@ -22,10 +22,11 @@ class Channel(Protocol):
         ...
 
     async def send(self, message: Outgoing) -> None:
-        """Sends a message, and returns once the receiver has accepted the message. This takes at most `SEND_SECONDS`.
+        """Sends a message, and returns once the receiver has accepted the message. Sending takes at most
+        `SEND_SECONDS`.
 
-        Raises `PartOver` if the receiver will never accept the message. Its code is `unwanted` if the workspace's owner
-        switched e-mails off or has no address. Raises `RetryLater` if the receiver names a time before which it accepts
-        nothing, and `RetryNow` for passing errors.
+        Raises `PartOver` if the receiver will never accept the message. The error's code is `unwanted` if the
+        workspace's owner switched e-mails off or has no address. Raises `RetryLater` if the receiver names a time
+        before which it accepts nothing, and `RetryNow` for passing errors.
         """
         ...

@@ -1,6 +1,4 @@
-"""The webhook to the host application. It follows the Standard Webhooks specification:
-https://www.standardwebhooks.com.
-"""
+"""The webhook to the host application, by the specification Standard Webhooks: https://www.standardwebhooks.com."""
 
 import errno
 import ipaddress
@@ -30,8 +28,8 @@ class HostWebhook:
     """Posts each message to `url`, signed with each of `secrets`. Redirects are not followed, and the answer's body is
     not read.
 
-    Unless `allow_private` is set, no connection to an address outside the public Internet is made, even if the host
-    name of `url` resolves to such an address.
+    Unless `allow_private` is set, only addresses of the public Internet are connected to. Another address is refused
+    even if the host name of `url` resolves to it.
     """
 
     name: Literal["webhook"] = "webhook"

@@ -1,5 +1,5 @@
-"""Decides for which callers the codec server decrypts payloads. These are callers with the codec server's own token,
-and listed people with the token that they have in Temporal's Web UI.
+"""Decides for which callers the codec server decrypts payloads: callers with the codec server's own token, and listed
+people with the token that they have in Temporal's Web UI.
 """
 
 from collections.abc import Collection

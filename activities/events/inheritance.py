@@ -21,7 +21,7 @@ WEEK = timedelta(weeks=1)
 
 def begin(position: EventPosition, covered: Coverage | None, cutoff_at: datetime, now: datetime) -> EventPosition:
     """Returns the position at which a sweep begins. The sweep takes over from `covered`, the coverage of earlier
-    sweeps. It begins at the top of every source if `covered` is None or ended before the cutoff.
+    sweeps. If `covered` is None or ended before the cutoff, the sweep begins at the top of every source.
     """
     if covered is None or covered.as_of - CLOCK_SLACK < cutoff_at:
         return position.begin()

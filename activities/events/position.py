@@ -95,7 +95,7 @@ class EventPlace:
 
     @property
     def tail(self) -> int:
-        """The number of missing items whose page is not known. They may follow the last item that GitHub showed."""
+        """The number of missing items of unknown page. They may be behind the last item that GitHub showed."""
         return max(self.missing - sum(page.missing for page in self.odd), 0)
 
     @classmethod
@@ -184,11 +184,11 @@ class EventPlace:
         return replace(self, as_of=self.as_of or asked_at, blanks=self.blanks + 1)
 
     def count_missing(self, total: int | None, last: OddPage, end: str | None) -> Self:
-        """Returns the place at the end of a list. It counts as missing the items that GitHub counts and did not show.
+        """Returns the place at the end of a list. Items that GitHub counts and did not show are counted as missing.
 
-        `last` is the list's last page, and `end` is the cursor behind that page. Missing items are assumed on the last
-        page if they fit on it. If more are missing, the list may have ended too early, so later sweeps read on from
-        `end`.
+        `last` is the list's last page, and `end` is the cursor behind that page. As many missing items as fit on the
+        last page are assumed there. If more are missing, the list may have ended too early, so later sweeps read on
+        from `end`.
         """
         place = self
         if self.listed is not None and total is not None and total == self.total:
@@ -363,7 +363,7 @@ class EventPosition(Position):
         return replace(self, places=self.places | {source: place})
 
     def after_answer(self, asked_at: datetime) -> Self:
-        """Returns the position after an answer. The sweep's first answer sets `as_of` to `asked_at`."""
+        """Returns the position after an answer. `as_of` becomes `asked_at`, unless `as_of` is set already."""
         return replace(self, as_of=self.as_of or asked_at)
 
     def with_branch(self, branch: str | None, head: str | None) -> Self:

@@ -38,12 +38,14 @@ class CompletenessProof:
         self._sizes = sizes
 
     async def verify(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """Returns the turn that begins the relist, if a relist is needed. Otherwise returns the type's last turn. This
-        turn is completed, with proof and coverage, or failed, with a message about the missing threads.
+        """Returns the turn that begins the relist, if a relist is needed. Otherwise returns the type's last turn. The
+        last turn is completed, with proof and coverage, or failed, with a message about the missing threads.
 
-        A relist is needed if the counts differ or GitHub did not show every thread, but only once, and only if the
-        history was read to its end. If the history ends at a cutoff, the proof is the unbroken chain of pages down to
-        the cutoff, because GitHub does not count the threads above a cutoff.
+        A relist is needed if the counts differ or GitHub did not show every thread. There is at most one, and only if
+        the history was read to its end.
+
+        If the history ends at a cutoff, the proof is the unbroken chain of pages down to the cutoff. The number of
+        threads proves nothing then, because GitHub counts all threads, also those below the cutoff.
         """
         async with self._database.transaction() as connection:
             stored = await threads.count(connection, self._sweep.data_type, self._sweep.repository.repository_id)

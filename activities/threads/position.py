@@ -312,7 +312,7 @@ class ThreadPosition(Position):
         return replace(self, list_failures=0)
 
     def fall_back(self, words: str) -> Self:
-        """Returns the position with `words`, which say what is read in another way than usual, and why."""
+        """Returns the position with `words`, the reason why some data is read in another way than usual."""
         return replace(self, fell_back=[*self.fell_back, words[:500]], list_failures=0)
 
     def to_comment_totals(self) -> Self:

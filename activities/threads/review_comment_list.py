@@ -193,8 +193,8 @@ class ReviewCommentList:
         """Returns the next turn after the list was read. The turn marks a batch of reviews as whole. If no review is
         left to mark, the turn leaves the list.
 
-        Reviews are marked only if the list showed as many comments as GitHub counted, and only on pull requests that
-        were opened after the beginning of the list. The list shows fewer comments if GitHub leaves a comment out, or if
+        Reviews are marked only if the list showed as many comments as GitHub counted. Their pull requests must have
+        been opened after the beginning of the list. The list shows fewer comments if GitHub leaves a comment out, or if
         a comment was deleted while the list was read.
 
         If the list is short, but an earlier leg read a part of it, GitHub is first asked again for the count of that
