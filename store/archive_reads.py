@@ -97,7 +97,7 @@ async def ask_for(
 
 
 async def bytes_per_second(connection: Connection) -> float | None:
-    """Returns how many bytes a second the latest readings took. Returns None if there were no readings."""
+    """Returns the speed of the latest readings, in bytes per second. Returns None if nothing has been read yet."""
     rate: float | None = await connection.fetchval(
         """
         select sum(bytes_read) / nullif(sum(seconds_read), 0) from (

@@ -114,7 +114,7 @@ class Database:
         """Yields a connection inside a transaction. The transaction is committed at the end, and rolled back on any
         error.
 
-        Raises `RetryNow` for passing errors. Other errors of Postgres are raised unchanged.
+        Raises `RetryNow` for passing errors, such as a lost connection. Other errors of Postgres are raised unchanged.
         """
         if self._pool is None:
             raise RuntimeError("the database is not open: use `async with Database(...)`")

@@ -44,12 +44,12 @@ class Actor(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """The kind of actor, for `requested_by`, which holds no person's name."""
+        """The kind of actor: `api` or `operator`. The column `requested_by` stores it in place of a person's name."""
         return "api" if self.is_bound_by_purchase else "operator"
 
 
 class Change(Protocol):
-    """A function that makes a request about a job and needs nothing but the job and the actor."""
+    """The type of a function that makes a request about a job, and takes nothing but the job and the actor."""
 
     async def __call__(self, connection: Connection, job_id: str, /, *, actor: Actor) -> JobSummary: ...
 

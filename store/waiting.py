@@ -4,7 +4,7 @@ A sweep checks this at the beginning of each of its legs, after it took its leas
 if all of the following holds for that other sweep:
 
 - The other sweep is in progress and gave a sign of life: it took its lease or committed a page less than `SILENCE` ago,
-or it waits for a limit that would stop every job.
+or its repository waits for the end of a limit. Every job would have to wait for that end.
 
 - The other sweep is in the middle of a leg, or took its lease before the checking sweep did.
 
