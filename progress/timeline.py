@@ -33,7 +33,9 @@ Kind = Literal[
 
 
 class Event(BaseModel):
-    """One event in a job's past. `who` is `you`, `a member`, `an operator`, ..., and never a person's id."""
+    """One event in a job's past. `who` describes a person, such as `you` or `a member`, and never holds a
+    person's id.
+    """
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
 

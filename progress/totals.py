@@ -201,7 +201,7 @@ def _of_type(name: str, its: _Sum, job: JobSummary) -> TypeTotals:
 
 
 def _status(its: _Sum, job: JobSummary) -> PartStatus:
-    """Returns the status of a data type over all repositories."""
+    """Returns one status for a data type over all repositories of the job."""
     number = sum(its.statuses.values()) + its.waiting
     if not number:
         return "completed" if job.status == "completed" else "canceled" if job.status == "canceled" else "pending"
