@@ -91,7 +91,7 @@ class Reconciler:
         return timedelta(seconds=monotonic() - self._heard_at) if self._trouble else timedelta()
 
     def hurry(self) -> None:
-        """Lets the next round begin at once. Has to be called when a job was committed."""
+        """Lets the next round begin at once. Whoever has committed a job calls this."""
         self._hurried.set()
 
     async def run(self, stop: asyncio.Event) -> None:
