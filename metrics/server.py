@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 class ServerMetrics:
-    """The metrics of one server. If `token` is set, a request for the metrics has to hold it as its bearer token.
+    """The metrics of one server. If `token` is set, a request for the metrics has to hold this token as bearer token.
     `streams` returns the number of readers of live progress.
     """
 
