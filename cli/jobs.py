@@ -45,10 +45,10 @@ async def read_job(database: Database, job_id: str) -> JobView:
 
 
 async def follow_job(database: Database, job_id: str) -> AsyncIterator[Look]:
-    """Yields the job each time its view may have changed, until the view of the ended job was yielded. While Postgres
-    does not answer, yields the last view again and again, with `away_since`.
+    """Yields the job each time its view may have changed. The last view shows the job as ended. While Postgres does not
+    answer, yields the view before again and again, with `away_since`.
 
-    Raises `Unreachable` if Postgres does not answer at the start, or does not answer for `PATIENCE_SECONDS`.
+    Raises `Unreachable` if Postgres does not answer at the start, or later for `PATIENCE_SECONDS`.
     """
     look: Look | None = None
     fingerprint, read_at, answered = None, 0.0, time.monotonic()

@@ -34,7 +34,7 @@ class Rates:
 
     @property
     def rows(self) -> float:
-        """Stored rows of all kinds a second; 0 while unknown."""
+        """Stored rows of all kinds a second, or 0 while the rate is unknown."""
         seconds = self._seconds()
         return max(self._samples[-1].rows - self._samples[0].rows, 0) / seconds if seconds else 0.0
 

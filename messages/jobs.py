@@ -55,8 +55,8 @@ class FinishJob(Message):
 
 
 class JobPlan(Message):
-    """The result of `begin_job`: the fields of the job's row that the workspace's workflow needs. When the plan is
-    returned, the progress rows of the job's repositories exist.
+    """The result of `begin_job`: the fields of the job's row that the workspace's workflow needs. If the job has begun,
+    the progress rows of its repositories exist.
     """
 
     job_id: str

@@ -1,4 +1,4 @@
-"""Checks OpenAI, Polar and the mail server, as far as each of them is configured."""
+"""Checks OpenAI, Polar and the mail server. A server that is not configured is not asked."""
 
 import re
 from collections.abc import AsyncIterator

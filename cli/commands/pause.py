@@ -6,7 +6,7 @@ from store import job_requests
 
 
 async def pause(reference: Reference, /) -> int:
-    """Stop a job until it is resumed. It keeps its position, and holds up no other job."""
+    """Stop a job until it is resumed. The job keeps its position, and holds up no other job."""
     return await change_job(reference, job_requests.pause, workspaces=True)
 
 

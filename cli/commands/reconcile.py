@@ -25,7 +25,7 @@ async def reconcile(*, dry_run: Switch = False, force: Switch = False) -> int:
     dry_run
         Print the differences, and change nothing.
     force
-        End add-ons without an active subscription at Polar, even if they are more than a tenth of all.
+        End add-ons without an active subscription at Polar, even if they are more than a tenth of all active add-ons.
     """
     polar, at = settings.load(settings.PolarApi), settings.load(settings.Database)
     queue = settings.load(settings.Temporal).temporal_task_queue

@@ -7,7 +7,7 @@ from store import job_requests
 
 
 async def retry(job: str, /, *, repo: Repositories = (), data_type: DataTypes = ()) -> int:
-    """Retry what failed or was canceled in a job. It resumes where it stopped, with the same cutoff.
+    """Retry what failed or was canceled in a job. The job resumes where it stopped, with the same cutoff.
 
     If the job has not ended, the retry is kept, and begins after the present attempt.
 

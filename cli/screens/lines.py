@@ -63,7 +63,7 @@ class Lines:
     def _is_due(self, job: JobView) -> bool:
         """Returns whether a line on the job's progress is due, and if so, records that it was printed. A line is due
         after a change of the job's state, and after each further `STEP` percentage points. While the job fetches, a
-        line is also due after `QUIET` without one.
+        line is also due if the last such line is older than `QUIET`.
         """
         now = _Progress(job.headline.state, job.attempt, int((job.progress.percent or 0) // STEP), job.as_of)
         last = self._progress

@@ -1,4 +1,4 @@
-"""The screen of `watch`, which shows one job. It fits the console even if the job has many repositories."""
+"""The screen of `watch`, which shows one job. The screen fits the console even if the job has many repositories."""
 
 from rich.console import Console, Group, RenderableType
 from rich.text import Text

@@ -10,8 +10,8 @@ STOPS = "canceled: stops at its next page"
 
 
 def of_repository(repository: RepositoryView) -> str:
-    """Returns what the repository waits for, or that it is about to stop. If only some types wait, the text names these
-    types. Returns an empty text if the repository neither waits nor stops.
+    """Returns what the repository waits for, or a note that it is about to stop. If only some types wait, the text
+    names these types. Returns an empty text if the repository neither waits nor stops.
     """
     if repository.cancel_requested:
         return STOPS
@@ -23,8 +23,8 @@ def of_repository(repository: RepositoryView) -> str:
 
 
 def of_type(repository: RepositoryView, part: TypeView) -> str:
-    """Returns what the type waits for, or that it is about to stop. Returns an empty text if the type has ended, or
-    neither waits nor stops.
+    """Returns what the type waits for, or a note that it is about to stop. Returns an empty text if the type has ended,
+    or neither waits nor stops.
     """
     if part.status not in ("pending", "in_progress"):
         return ""
