@@ -96,7 +96,7 @@ def paused() -> Exception:
 
 
 class GoesOn(Protocol):
-    """The result of a slice, as far as `stopping_at_a_boundary` uses the result."""
+    """A slice's result, with the one property that `stopping_at_a_boundary` needs."""
 
     @property
     def goes_on(self) -> bool:

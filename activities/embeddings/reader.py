@@ -113,7 +113,8 @@ class EmbeddingReader:
 
     async def _end_pass(self, position: EmbeddingPosition) -> Turn[EmbeddingPosition]:
         """Ends a pass that compared every text. Returns the type's last turn, completed or failed. If texts changed
-        during the pass, returns a turn after which another pass begins, until there were `MOST_PASSES` such passes.
+        during the pass, returns a turn after which another pass begins. At most `MOST_PASSES` passes compare every
+        text.
         """
         assert self._embedder is not None, "a pass has an embedder"
         async with self._database.transaction() as connection:

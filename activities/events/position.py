@@ -386,11 +386,11 @@ class EventPosition(Position):
         return replace(self, sizes=others if size is None else others | {source: size})
 
     def after_thread(self, number: int) -> Self:
-        """Returns the position of the source `threads` behind this thread. Threads are read in order of number."""
+        """Returns the position in the source `threads` after this thread. Threads are read in order of number."""
         return replace(self, number=number)
 
     def at_issues(self) -> Self:
-        """Returns the position of the source `threads` behind all pull requests. Issues come next."""
+        """Returns the position in the source `threads` after all pull requests. Issues come next."""
         return replace(self, table="issues", number=0)
 
     def leave_for_next_leg(self) -> Self:
