@@ -196,8 +196,8 @@ class _Slice:
         self._moved_at = monotonic()
 
     def _is_damaged_in_archive(self, damage: Damaged) -> bool:
-        """Returns whether the archive's own file is damaged, and not only this download. The file counts as damaged
-        after `DAMAGED_ATTEMPTS` attempts with the same damage.
+        """Returns whether the archive's own file is damaged, and not only this download. The file counts as damaged if
+        at least `DAMAGED_ATTEMPTS` attempts have failed and the last one found the same damage.
 
         Returns False if this reading has not read any file yet, because `GH_ARCHIVE_URL` may then be a wrong address.
         """

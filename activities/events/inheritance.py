@@ -36,8 +36,9 @@ def is_deep_enough(position: EventPosition, cutoff_at: datetime) -> bool:
 
 
 def is_stale(position: EventPosition, now: datetime) -> bool:
-    """Returns whether the sweep that `position` resumes ended over an hour ago. One request to the events API may then
-    miss news since that sweep. Returns False if `position` resumes no sweep.
+    """This sweep may have taken over the position of an earlier sweep. Returns whether the events of that earlier sweep
+    are complete only as of a moment over an hour ago (`inherited_as_of`). One request to the events API may then miss
+    news since that moment. Returns False if this sweep took over no position.
     """
     return position.inherited_as_of is not None and now - position.inherited_as_of > FRESH
 
@@ -46,12 +47,12 @@ def inherit(position: EventPosition, cutoff_at: datetime, *, fresh: bool) -> Eve
     """Returns the position in which each source takes over from the earlier sweep. A source is open if something of it
     is left to read. All other sources are complete.
 
-    `fresh` says whether the earlier sweep ended within the hour. If so, only the events API is read for news. An
-    unfinished source then resumes where the earlier sweep stopped, and a finished source is read again only where items
-    were absent.
+    `fresh` says whether the earlier sweep's events are complete as of a moment within the last hour. If so, only the
+    events API is read for news. An unfinished source then resumes where the earlier sweep stopped, and a finished
+    source is read again only where items were absent.
 
-    If not `fresh`, each source is read from its top down to where the earlier sweep began. Reading then continues where
-    the earlier sweep stopped.
+    If not `fresh`, each source is read from its top down to that moment. Reading then continues where the earlier sweep
+    stopped.
     """
     deep_enough = is_deep_enough(position, cutoff_at)
     as_of = position.inherited_as_of

@@ -156,7 +156,7 @@ class EventPlace:
         )
 
     def remember(self, page: OddPage) -> Self:
-        """Returns the place that also counts the absent items of this page. A later sweep requests the page again."""
+        """Counts the items that this page did not show, and notes the page, so that a later sweep requests it again."""
         return replace(
             self,
             hidden=self.hidden + page.hidden,
@@ -309,7 +309,7 @@ class EventPosition(Position):
 
     places: dict[EventSourceName, EventPlace] = field(default_factory=dict)
     fresh: bool = False
-    """Whether an earlier sweep ended within the hour: one request finds the news; else only what is older is read."""
+    """Whether this sweep takes over events that are complete as of a moment within the last hour."""
     branch: str | None = None
     """The default branch. `head` is the commit at its head before its pushes were read."""
     head: str | None = None
@@ -353,7 +353,7 @@ class EventPosition(Position):
 
     def inherit(self, places: Mapping[EventSourceName, EventPlace], *, fresh: bool) -> Self:
         """Returns the position with the places at which an earlier sweep left the sources. `fresh` says whether that
-        sweep ended within the hour.
+        sweep's events are complete as of a moment within the last hour.
         """
         return replace(self, places=dict(places), fresh=fresh, as_of=self.inherited_as_of if fresh else None)
 

@@ -153,8 +153,8 @@ class EventReader:
         return position
 
     async def begin_next_leg(self, position: EventPosition) -> EventPosition:
-        """Returns the position at which the next leg begins. If other jobs read down to this job's cutoff since the
-        last leg, the next leg begins behind their coverage. Otherwise it begins at `position`.
+        """Returns the position at which the next leg begins. If other jobs have read down to this job's cutoff, the
+        next leg resumes from the position that they left. Otherwise it resumes from `position`.
         """
         covered = await self._begin(EventPosition())
         deep_enough = inheritance.is_deep_enough(covered, self._sweep.cutoff_at)

@@ -68,7 +68,7 @@ class Batch:
 
     @property
     def orphans(self) -> list[Part]:
-        """The parts for comments of reviews that are no longer stored."""
+        """The parts whose review is no longer stored. Each of them would fetch the comments of its review."""
         return [part for part in self.parts if part.kind == "review_comments" and part.parent not in self.pull_requests]
 
 

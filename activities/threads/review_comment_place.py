@@ -88,7 +88,9 @@ class ReviewCommentPlace:
         return replace(self, read_number=number, recounted=True)
 
     def leave(self) -> Self:
-        """Returns the place after the list is left. The remaining comments are fetched review by review."""
+        """Stops the reading of the list, and returns the new place. The sweep then fetches the remaining comments
+        review by review.
+        """
         return type(self)(in_bulk=False, read_from=self.read_from, read_number=self.read_number)
 
     def leave_as_read(self, since: datetime) -> Self:

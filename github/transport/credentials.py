@@ -189,7 +189,9 @@ class App:
         self._listing = _Shared(self._list)
 
     def now(self) -> float:
-        """Returns GitHub's time in seconds since 1970. The date of GitHub's latest answer is continued by our clock."""
+        """Returns GitHub's time in seconds since 1970: the date of the latest answer plus the time that has passed
+        since then on our clock. Before the first answer, our clock alone counts.
+        """
         return self._clock() + self._ahead
 
     async def installations(self, owner: str | None) -> tuple[list[Installation], list[Installation]]:
