@@ -172,8 +172,9 @@ delete from backfill_absences where repository_id = $1 and data_type = $2 and ch
 
 
 class Answered(NamedTuple):
-    """GitHub's answer about one absent child, which was requested by its id. `gone` says that the child does not exist,
-    `found` that it does. If both are False, GitHub did not answer.
+    """GitHub's answer to a request for one absent child by the child's id. `gone` is True if GitHub says that the child
+    does not exist, `found` if GitHub returns the child. If both are False, the answer was unclear, for example a
+    refusal.
     """
 
     child: str
@@ -182,8 +183,8 @@ class Answered(NamedTuple):
 
 
 class Confirmation(NamedTuple):
-    """The answers about absent children that GitHub gave to one account. `account` is empty if GitHub was not asked.
-    The children then count as gone because two whole readings, far enough apart, did not show them.
+    """The answers about absent children that GitHub gave to one account. `account` is empty if GitHub was not asked. In
+    that case, a child counts as gone because two whole readings, far enough apart, did not show the child.
     """
 
     account: str
@@ -192,9 +193,9 @@ class Confirmation(NamedTuple):
 
 
 async def record(connection: Connection, repository_id: str, page: Page) -> None:
-    """Records an absence for each stored child that its parent no longer shows. Only parents that this page completes
-    are compared (`whole_threads`, `whole_reviews` and `whole_comments`). Deletes the absences of all threads and
-    children that the page shows.
+    """Records an absence for each stored child that a whole reading of its parent did not show. Only the children of
+    parents that this page completes are checked (`whole_threads`, `whole_reviews` and `whole_comments`). Deletes the
+    absences of all threads and children that the page shows.
     """
     if page.kind is None:
         return
@@ -276,7 +277,9 @@ async def are_any(connection: Connection, sweep: Sweep) -> bool:
 
 
 async def count_threads(connection: Connection, sweep: Sweep) -> int:
-    """Returns how many threads GitHub reported as gone to some account, but not yet to every account that read them."""
+    """Returns how many threads GitHub has reported as gone to some account, but not yet to every account that has read
+    the data type.
+    """
     number: int = await connection.fetchval(
         "select count(*) from backfill_absences where repository_id = $1 and data_type = $2 and child like 'thread:%'",
         *sweep.key[1:],
@@ -290,8 +293,10 @@ async def to_ask(
     """Returns the absent children about which this account has to ask GitHub: child -> node id.
 
     A child is left out if GitHub has already told this account that the child is gone. An account asks about each child
-    only once in a job. A child that went missing together with many others is returned only if it went missing at or
-    before `many_since`.
+    only once in a job.
+
+    If most children of a parent, or more than `HANDFUL`, went missing together, these children are returned only if
+    they went missing at or before `many_since`. Such a loss is often an error of GitHub's that ends after a while.
     """
     _, repository_id, data_type = sweep.key
     rows = await connection.fetch(_TO_ASK, repository_id, data_type, sweep.job_id, account, many_since, limit)

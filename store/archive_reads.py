@@ -34,7 +34,7 @@ class Scope:
 
 
 async def scope(connection: Connection, workspace: str, repositories: Sequence[str] = ()) -> Scope:
-    """Returns the repositories of a workspace, which is given by its id or slug. `repositories` limits the result to
+    """Returns a workspace with its repositories. `workspace` is an id or a slug. `repositories` limits the result to
     repositories with these full names, unless it is empty.
 
     Raises `BadInput` if a name is unknown, or if no repository has a known GitHub id.
@@ -113,8 +113,8 @@ async def bytes_per_second(connection: Connection) -> float | None:
 
 @dataclass(slots=True)
 class Read:
-    """A reading, as of its last commit. This process has taken its lease. Another process may have taken the lease
-    since.
+    """A reading, as of its last commit. This process has taken the reading's lease, but another process may have taken
+    the lease since.
     """
 
     id: str

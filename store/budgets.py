@@ -201,11 +201,12 @@ async def readers(connection: Connection, job_id: str, repository_ids: Sequence[
 
 
 async def windows(connection: Connection, job_id: str, accounts: Collection[str]) -> tuple[list[Window], int]:
-    """Returns the windows of the accounts' budgets: what is left, and when it is reset. Also returns how many other
-    jobs are in progress, because they may spend from the same budgets.
+    """Returns the windows of the accounts' budgets. Each window holds the points or requests that are left, and the
+    seconds until the reset. Also returns how many other jobs are in progress, because they may spend from the same
+    budgets.
 
     If `accounts` is empty, returns the windows of all accounts that were used within the last hour. A budget with an
-    unknown limit is left out. A budget that was reset since its last answer counts as full.
+    unknown limit is left out. A budget that was reset since GitHub's last answer counts as full.
     """
     found = []
     for row in await connection.fetch(_BUDGETS, sorted(accounts)):

@@ -72,9 +72,9 @@ async def read(connection: Connection, sweep: Sweep) -> Coverage | None:
 async def write(connection: Connection, sweep: Sweep, coverage: Coverage, left_out: Collection[str] = ()) -> None:
     """Writes the coverage of a complete sweep, in the transaction that completes the sweep.
 
-    `left_out` names what was not fetched because the server's schema lacks it. A stored coverage of the same
-    `PLAN_VERSION` is kept if it goes further back and left out nothing that this sweep fetched. It is kept because a
-    job with a longer retention has paid for it.
+    `left_out` names the fields that requests left out because the server's schema lacks them. A stored coverage of the
+    same `PLAN_VERSION` is kept if it goes further back, and if all fields that it left out are in `left_out`. It is
+    kept because a job with a longer retention has paid for it.
     """
     await connection.execute(
         """

@@ -1,7 +1,8 @@
 """`github_events_cache`: a repository's events. An event is one row, even if several sources report it.
 
 An incoming event never changes a stored row. It adds a row, unless a stored row is the same event. Sources give one
-event different ids and slightly different times, so events are matched under the lock of `pages.write`.
+event different ids and slightly different times, so no unique key can keep duplicates out. Instead, incoming events are
+compared with the stored events under the lock of `pages.write`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -180,7 +181,7 @@ async def write(connection: Connection, repository: RepositoryRef, rows: Sequenc
 
 
 def _candidates(rows: Sequence[FeedEvent]) -> str:
-    """Returns the SQL that finds stored events that may be one of `rows`, in all months if a row needs this."""
+    """Returns SQL that finds stored events that may be one of `rows`, in all months if times can differ widely."""
     by_id = _BY_ID if not _NUMBERED.isdisjoint(row.source for row in rows) else ""
     by_identity = _BY_IDENTITY if not _IDENTIFIED.isdisjoint(row.event_type for row in rows) else ""
     return _CANDIDATES.replace("-- and anywhere", by_id + by_identity)

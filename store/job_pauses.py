@@ -54,9 +54,9 @@ async def end(connection: Connection, job_id: str) -> None:
 
 
 async def free_places(connection: Connection, job_id: str) -> None:
-    """Frees the places of a paused job. No activity may work on the job any more. Afterwards other jobs do not wait for
-    its sweeps, and its repositories show that they wait because of the pause. If the job is no longer paused, nothing
-    changes.
+    """Frees the places of a paused job. All activities of the job must have ended before. Other jobs then do not wait
+    for the sweeps of this job, and its repositories show that they wait because of the pause. Nothing changes if the
+    job is no longer paused.
     """
     paused_at = await connection.fetchval(
         """

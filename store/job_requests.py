@@ -72,7 +72,8 @@ async def ask_for(
     `idempotency_key`, creates nothing, and returns that job's id.
 
     `retention_days` is by default the days that the owner bought, or else the days that the workspace keeps anyway.
-    `repositories` (full names) and `data_types` are by default all. `fresh` fetches again what other jobs covered.
+    `repositories` (full names) and `data_types` are by default all. With `fresh`, the job fetches everything again,
+    even if other jobs have covered it.
 
     Raises `BadInput` for an unknown name, and for more days than were bought if the actor is bound by the purchase.
     """

@@ -147,5 +147,5 @@ async def _reopen(connection: Connection, job_id: str, attempt: int, retry: Retr
 
 
 def _turn() -> dict[str, Any]:
-    """Returns the wait of a repository that has not begun. The repository waits for its turn, from now on."""
+    """Returns the wait to store for a repository that has not begun: since now, the repository waits for its turn."""
     return Waiting(reason="turn", since=datetime.now(UTC)).model_dump(mode="json", exclude_defaults=True)

@@ -370,8 +370,8 @@ def _failure(error: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _type_status(data_type: str, row: Any, swept: str | None) -> str:
-    """Returns the status of a data type. If the sweep of the type has begun, this is `swept`, the status of the sweep.
-    If `swept` is None, the status follows from `row`, the repository's progress.
+    """Returns the status of a data type. If `swept`, the status of the type's sweep, is given, it is returned. If the
+    sweep has not begun, `swept` is None. The status then follows from `row`, the repository's progress.
     """
     if swept:
         return swept

@@ -127,7 +127,7 @@ async def resolve(connection: Connection, sweep: Sweep, whole: Sequence[tuple[st
 
 
 async def to_look_again(connection: Connection, sweep: Sweep, *, limit: int = 100) -> list[Note]:
-    """Returns the notes that other jobs wrote about threads, and that this job has not checked yet.
+    """Returns notes on threads and their parts that other jobs wrote, and that this job has not checked yet.
 
     The check of a note either writes the note again or deletes it. So repeated calls return fewer and fewer notes.
     """
@@ -136,8 +136,8 @@ async def to_look_again(connection: Connection, sweep: Sweep, *, limit: int = 10
 
 
 async def of_permissions(connection: Connection, sweep: Sweep, whats: Sequence[str]) -> list[Note]:
-    """Returns other jobs' notes which say that the repository's threads lack one of `whats` because a permission was
-    missing. Notes that this job has checked are left out.
+    """Returns other jobs' notes about a missing permission, because of which the repository's threads lack one of
+    `whats`. Notes that this job has checked are left out.
     """
     _, repository_id, data_type = sweep.key
     rows = await connection.fetch(_OF_PERMISSIONS, repository_id, data_type, sweep.job_id, whats)

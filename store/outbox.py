@@ -85,7 +85,10 @@ returning o.id::text, o.channel, o.content, o.attempts, o.created_at,
 
 
 async def claim(connection: Connection, channel: ChannelName, *, limit: int, lease: timedelta) -> list[Outgoing]:
-    """Takes messages that are due, oldest first. No other process gets them until the lease expires."""
+    """Takes messages that are due. Messages that have been due for longest are preferred. No other process gets the
+    messages until the lease expires. A message is not taken while the channel still has an earlier message of the same
+    job.
+    """
     return [
         Outgoing(
             id=row["id"],

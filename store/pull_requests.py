@@ -135,8 +135,9 @@ _LACKS = {
 async def lacking(
     connection: Connection, repository_id: str, what: str, since: datetime, limit: int
 ) -> list[tuple[str, int]]:
-    """Returns the pull requests that lack `what` because a permission was missing, as (node id, number). Only pull
-    requests that were updated at or after `since` are returned.
+    """Returns the pull requests that lack `what` because a permission was missing, as (node id, number). `what` is
+    `commits`, `deployment` or another key of `_LACKS`. Only pull requests that were updated at or after `since` are
+    returned.
     """
     rows = await connection.fetch(
         f"select p.node_id, p.number from pull_requests p where p.repository_id = $1 and p.node_id is not null"

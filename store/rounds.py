@@ -21,8 +21,8 @@ class Rounds:
 
     @contextmanager
     def round(self) -> Iterator[None]:
-        """Context of one round. Logs errors that are raised in the context, and does not raise them further. A
-        cancellation is raised.
+        """Returns a context for one round. An error that is raised in the context is logged, and goes no further. A
+        cancellation is not caught.
         """
         try:
             yield

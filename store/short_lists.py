@@ -1,5 +1,5 @@
-"""Keeps a thread's stored list, such as its labels, if an answer shows a shorter list. The shorter list is incomplete
-by GitHub's own count.
+"""Keeps a thread's stored list, such as its labels, if an answer shows a shorter and incomplete list. A list is
+incomplete if it has fewer items than GitHub counts.
 """
 
 from collections.abc import Sequence

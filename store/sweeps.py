@@ -201,8 +201,8 @@ async def take(
     """Takes a sweep's lease, even if an earlier attempt holds it. Temporal runs one attempt at a time, so the latest
     attempt is the valid one. Creates the sweep if there is none.
 
-    `leg` is the leg that the caller reads. `down_to` is the moment at which that leg ends. If `down_to` is None, the
-    leg reads to the end of the sweep.
+    `leg` is the leg that the caller reads. A leg reads from new to old, and `down_to` is the moment at which it stops.
+    If `down_to` is None, the leg reads to the end of the sweep.
 
     Raises `JobOver` if the job or the repository was deleted.
     """
@@ -304,8 +304,8 @@ async def _still_to_store(
     """Returns how many threads or embeddings are still to be stored: `expected` minus `stored`. Returns None if the
     number is not known.
 
-    For embeddings that are not complete, the number of expected threads replaces `expected` if the job reads threads.
-    Each thread gets an embedding.
+    For embeddings that are not complete, the number of expected threads replaces `expected` if the job reads threads,
+    because each thread gets an embedding.
     """
     if sweep.data_type == "embeddings" and status != "completed":
         row = await connection.fetchrow(_EXPECTED_THREADS, sweep.job_id, sweep.repository.repository_id)

@@ -54,8 +54,8 @@ async def begun_types(connection: Connection, job_id: str, repository_id: str) -
 
 
 class LastTransition(NamedTuple):
-    """A repository's last transition in an attempt. `sequence` is its number, 0 if there was no transition. `waiting`
-    is the wait that it recorded.
+    """A repository's last transition in an attempt. `sequence` is the number of the transition, or 0 if there was no
+    transition. `waiting` is the wait that the transition recorded.
     """
 
     sequence: int = 0

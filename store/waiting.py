@@ -3,8 +3,8 @@
 A sweep checks this at the beginning of each of its legs, after it took its lease. It waits for a sweep of another job
 if all of the following holds for that other sweep:
 
-- The other sweep is in progress and gave a sign of life: it took its lease or committed a page less than `SILENCE` ago,
-or its repository waits for the end of a limit. Every job would have to wait for that end.
+- The other sweep is in progress and active: it took its lease or committed a page less than `SILENCE` ago. A sweep
+whose repository waits for the end of a limit counts as active, too, because a limit delays every job.
 
 - The other sweep is in the middle of a leg, or took its lease before the checking sweep did.
 
