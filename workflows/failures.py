@@ -30,8 +30,9 @@ def failure_of(error: BaseException) -> Failure:
 
 
 def ended_canceled(error: ActivityError, *, stopping: bool) -> bool:
-    """Returns whether a failed slice counts as canceled. It does if it was being canceled when its worker died, or when
-    its last attempt met a passing error. Temporal does not retry such a slice, although the error alone would allow it.
+    """Returns whether a failed slice counts as canceled. A slice counts as canceled if it failed while it was being
+    canceled, because its worker died or because of a passing error. Temporal does not retry a slice that is being
+    canceled. So such an error is not a failure of the data type.
 
     `stopping` says whether this run has asked its slices to stop.
     """

@@ -258,7 +258,7 @@ class JobRun:
 
     def _in_the_way(self, line: RepositoryLine) -> list[str]:
         """Returns the ids of repositories whose historical leg has to give way: one id for each recent leg that may
-        resume. Legs that were already asked to give way count against that number. While this run is paused or
+        resume. Each leg that was already asked to give way reduces this number by one. While this run is paused or
         draining, returns no ids, because the run then starts no leg.
         """
         wanted = 0 if self._draining or self.pausing else max(line.recent_to_resume - len(self._making_room), 0)

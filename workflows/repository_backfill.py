@@ -152,8 +152,8 @@ class RepositoryBackfillWorkflow:
         return await self._end(RepositoryOutcome(repository=self._repository, status=status, types=outcomes))
 
     async def _each(self, *work: Coroutine[Any, Any, Any]) -> list[Any]:
-        """Runs the coroutines. Returns for each its result or its error, or None if the coroutine was stopped because
-        this run gives way.
+        """Runs the coroutines. Returns a list with the result or the error of each coroutine. The entry is None if the
+        coroutine was stopped because this run gives way.
         """
         self._work = [asyncio.create_task(each) for each in work]
         if self._stopping:
@@ -167,15 +167,15 @@ class RepositoryBackfillWorkflow:
         ]
 
     def _stop(self) -> None:
-        """Stops this run. Running slices end at their next page. Waits, and slices without a worker, end at once."""
+        """Ends running slices at their next page. Ends waits, and slices that no worker has taken, at once."""
         self._stopping = True
         for task in self._work:
             if task is not asyncio.current_task():
                 task.cancel()
 
     async def _left(self, next_leg: Leg, lost: list[TypeOutcome]) -> RepositoryOutcome:
-        """Ends this run, which leaves work for a run of `next_leg`. Returns the outcome, or continues as new if only
-        the run's history is long. Records as failed the types in `lost`, whose slice failed without a result.
+        """Ends this run before all work is done. Returns the outcome with `next_leg`, or continues as new if only the
+        run's history is long. Records the types in `lost` as failed. Their slices failed without a result.
         """
         same_leg = next_leg == self._backfill.leg
         goes_on_itself = same_leg and not self._asked_to_give_way and not self._gives_place_back
@@ -240,7 +240,7 @@ class RepositoryBackfillWorkflow:
         return not (self._open | self._behind) & THREADS
 
     def _threads_behind(self) -> bool:
-        """Returns whether more threads follow, but only in the next leg."""
+        """Returns whether threads remain to be read, all of them in the next leg."""
         return bool(self._behind & THREADS) and not self._open & THREADS
 
     async def _slices(self, data_type: DataType) -> TypeOutcome | LegOver | None:
@@ -355,7 +355,7 @@ class RepositoryBackfillWorkflow:
         why: str,
         since: datetime | None,
     ) -> None:
-        """Sleeps until `until`, without a worker, and shows `reason` meanwhile. None stands for GitHub's limit."""
+        """Sleeps until `until`, without a worker. Shows `reason` meanwhile, or GitHub's limit if `reason` is None."""
         since = since or workflow.now()
         self._waiting[what] = Waiting(reason=reason or "github_limit", since=since, until=until, detail=why)
         await self._mirror_wait()
@@ -366,7 +366,7 @@ class RepositoryBackfillWorkflow:
         await self._mirror_wait()
 
     async def _wait_for_another(self, data_type: DataType, job_id: str | None, pause: timedelta) -> None:
-        """Waits up to `pause` for the sweep of job `job_id`. Stops this run if none of its types can run."""
+        """Waits for `pause`, after which the type tries again. Ends this run instead once no type can run."""
         before = self._waiting.get(data_type)
         since = before.since if before and before.reason == "another_job" else workflow.now()
         self._waiting[data_type] = Waiting(reason="another_job", since=since, job_id=job_id)
@@ -389,7 +389,7 @@ class RepositoryBackfillWorkflow:
         return self._gives_place_back or self._open - idle <= self._held
 
     async def _mirror_wait(self, lost: list[TypeOutcome] | None = None) -> None:
-        """Records the present waits if they have changed, and `lost`, the types whose slice failed without result."""
+        """Records the present wait if the wait has changed. Also records the types in `lost` as failed."""
         await self._mirror.record_wait(self._repository, self._idle.keys(), lost or [])
 
     async def _end(self, outcome: RepositoryOutcome) -> RepositoryOutcome:

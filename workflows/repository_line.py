@@ -112,7 +112,7 @@ class RepositoryLine:
         self, plan: JobPlan, ended: dict[str, int], latest_failed: list[FailedRepository], stopping: list[str]
     ) -> JobPlace:
         """Returns the job's place for the next run of the workflow. Repositories that wait for other jobs are part of
-        the line in that place. The next run finds out whether they still have to wait.
+        the line in that place. The next run finds out which of these repositories still have to wait.
         """
         ids = {
             leg: [

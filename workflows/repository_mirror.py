@@ -76,8 +76,8 @@ class RepositoryMirror:
         )
 
     async def record_wait(self, repository: RepositoryRef, idle: Collection[DataType], lost: list[TypeOutcome]) -> None:
-        """Records the present wait, if the wait has changed, and `lost`, the types whose slice failed without a result.
-        `idle` are the types that wait for other types of the repository.
+        """Records the present wait if the wait has changed. Also records the types in `lost`, whose slice failed
+        without a result. `idle` are the types that wait for other types of the repository.
         """
         wait = self._wait_of_all(idle)
         until = wait.until if wait and not wait.data_types else None

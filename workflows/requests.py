@@ -32,9 +32,9 @@ def check(update: Update) -> None:
 
 
 def of_signal(workspace_id: str, action: SignalAction, signal: Signal) -> SignalRequest:
-    """Returns the activity's input for a signal. A signal with an attempt was sent by this system, which has already
-    changed the job's row: the activity only reads the row. A signal without an attempt was sent by a person: the
-    activity writes the action into the row.
+    """Returns the activity's input for a signal. A signal without an attempt was sent by a person, so the activity
+    writes the action into the job's row. A signal with an attempt was sent by this system, which has already written
+    the action. The activity then only reads the row.
     """
     return _request(workspace_id, action if signal.attempt is None else None, signal)
 

@@ -95,7 +95,7 @@ class WorkspaceBackfillWorkflow:
                 return
 
     async def _rest(self) -> None:
-        """Waits until there is a job to run or no job is paused. Continues as new if the history is long."""
+        """Waits for a job to run, or until no job is paused any more. Continues as new if the history is long."""
         if self._paused:
             self._upsert("paused")
             self._show_paused()
@@ -264,7 +264,7 @@ class WorkspaceBackfillWorkflow:
                 self._show_end(outcome)
 
     async def _carry_out(self, action: SignalAction, signal: requests.Signal) -> JobStanding | None:
-        """Writes a signal into the job's row if a person sent it. Returns the row, or None for an unknown job."""
+        """Writes a person's signal into the job's row. Returns the job's state, or None for an unknown job."""
         return await self._write(requests.of_signal(self._workspace_id, action, signal))
 
     async def _write(self, request: SignalRequest) -> JobStanding | None:
