@@ -145,8 +145,8 @@ class Window(BaseModel):
 
 
 class Slowed(BaseModel):
-    """The reduced pace of an account after a secondary limit. The pace begins at half of what the account used before
-    the limit, and doubles every `RECOVERY`.
+    """The reduced pace of an account after a secondary limit. The pace begins at half of what the account used in the
+    minute before the limit, and doubles every `RECOVERY`.
     """
 
     at: datetime
@@ -186,8 +186,8 @@ class Budget(BaseModel):
         """Returns when the request `ask` may be sent: `now`, or a later moment. `share` is the part of the budget, 0 to
         1, that backfills may use.
 
-        Only an answer of GitHub's reports the budget's window. So while no window is known, up to `UNINFORMED` requests
-        may be in flight at once.
+        Only answers tell how much of the budget is left. So until an answer reports a window, at most `UNINFORMED`
+        requests may be in flight at once. This limit is lifted for some time after an answer that reports no window.
         """
         self._forget(now)
         at = max(now, self.paused_until or now)
@@ -214,7 +214,7 @@ class Budget(BaseModel):
         amounts are points, or all amounts are seconds.
 
         `spent` holds the moments and amounts of the last minute. `held` is the amount that requests in flight reserve.
-        If the limit is exceeded only because of requests in flight, the result is `LOOK_AGAIN` from `now`.
+        If only requests in flight stand in the way, the result is `LOOK_AGAIN` after `now`.
         """
         total = sum(each for _, each in spent)
         if total + held + more <= allowed or (total == 0 and held == 0):
