@@ -1,5 +1,5 @@
-"""Decides what Polar's events change in an add-on. `advance`, a pure function, decides this. The decision "An add-on is
-what the newest event says" in docs/decisions has the table of all cases.
+"""Decides what Polar's events change in an add-on, by the pure function `advance`. The table of all cases is in
+docs/decisions, in the decision "An add-on is what the newest event says".
 
 Events may arrive in any order. The state of an add-on follows the newest event of its subscription. An older event that
 arrives late can still change when the add-on was bought, last paid and last unpaid.

@@ -62,8 +62,8 @@ class _Event(BaseModel):
 
     @property
     def is_wanted(self) -> bool:
-        """Whether Polar should deliver the event again. It should if the event may be about an add-on and was never
-        delivered. Archived events are left out, because Polar cannot deliver them again.
+        """Whether Polar should deliver the event again: the event may be about an add-on and was never delivered.
+        Archived events are left out, because Polar cannot deliver them again.
         """
         ours = self.type.startswith("subscription.") or self.type == ORDER_PAID
         return ours and not self.succeeded and not self.is_archived

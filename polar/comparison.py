@@ -1,4 +1,4 @@
-"""Finds the differences between Polar's subscriptions and the stored add-ons, by `compare`, a pure function. `may_end`
+"""Compares Polar's subscriptions with the stored add-ons. `compare`, a pure function, finds the differences. `may_end`
 limits how many add-ons may end at once.
 """
 
@@ -142,8 +142,8 @@ def ending(
 
 
 def may_end(ending: int, active: int) -> bool:
-    """Returns whether `ending` add-ons may end at once. `active` is the number of active add-ons, of which at most a
-    tenth may end at once.
+    """Returns whether `ending` add-ons may end at once. At most a tenth of the active add-ons may end at once, and
+    `active` is the number of active add-ons.
     """
     return ending * ENDING_SHARE <= active
 
