@@ -38,7 +38,7 @@ def rows(job: JobState) -> dict[str, int]:
 
 
 def at(moment: datetime, job: JobState) -> float:
-    """Returns how many seconds after `job.as_of`, the moment of the view, `moment` is. The number is negative for an
-    earlier moment.
+    """Returns the number of seconds from `job.as_of`, the moment of the view, to `moment`. The number is negative if
+    `moment` is earlier.
     """
     return (moment - job.as_of).total_seconds()

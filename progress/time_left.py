@@ -238,8 +238,8 @@ def simulate(
 
 
 def _spend(left: list[float], places: Sequence[int], amount: float) -> None:
-    """Subtracts `amount` in all from the budgets in `left` at `places`. Takes from the largest budget, down to 0, then
-    from the next largest. Requests are reserved from the largest budget, too.
+    """Subtracts `amount` from the budgets in `left` whose indexes are in `places`. Takes from the largest budget first,
+    down to 0, then from the next largest, because requests are reserved in the same order.
     """
     for place in sorted(places, key=lambda each: -left[each]):
         taken = min(max(left[place], 0.0), amount)
