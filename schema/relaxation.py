@@ -1,9 +1,9 @@
 """Finds the host's CHECK constraints that GitHub's real data violates. The constraints are tested with records, because
 their names do not tell what they refuse.
 
-Each table has one record that every sensible constraint accepts, and variations of the record that GitHub really sends.
-A constraint that accepts the record and refuses a variation has to be relaxed. A constraint that refuses the record
-itself is about something else, and stays.
+Each table has one record that every sensible constraint accepts, and variations of this record. GitHub really sends
+data like these variations. A constraint that accepts the record and refuses a variation has to be relaxed. A constraint
+that refuses the record itself is about something else, and stays.
 """
 
 import json
