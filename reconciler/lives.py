@@ -22,8 +22,8 @@ class Life:
     end: str | None
 
     def runs(self, job: Open) -> bool:
-        """Returns whether the workflow is running and is the workflow to which the job was signaled. The `first_run_id`
-        of both must be the same. If one of these ids is None, the workflow only has to be running.
+        """Returns whether the workflow is running and is the workflow to which the job was signaled. The workflow and
+        the job must then have the same `first_run_id`. If one of them has none, the workflow only has to be running.
         """
         known = self.first_run_id and job.first_run_id
         return self.end is None and (not known or self.first_run_id == job.first_run_id)
