@@ -140,8 +140,8 @@ class JobPlace(Message):
     """Repositories that somebody canceled individually, and that will not begin."""
 
     def with_plan(self, plan: JobPlan, *, heeds_stopping: bool) -> "JobPlace":
-        """Returns the same place with a new plan. If `heeds_stopping`, the repositories in the new plan's `stopping`
-        will not start. Otherwise the plan's `stopping` is ignored.
+        """Returns the same place with a new plan. If `heeds_stopping` is True, the repositories in the new plan's
+        `stopping` will not start. Otherwise the plan's `stopping` is ignored.
         """
         stopping = sorted({*self.stopping, *plan.stopping}) if heeds_stopping else self.stopping
         return self.model_copy(update={"plan": plan, "stopping": stopping})

@@ -23,7 +23,7 @@ class RepositoryRef(Message):
 
 
 class RepositoryBackfill(Message):
-    """The input of `RepositoryBackfillWorkflow`: the repository, and those facts about its job that it needs."""
+    """The input of `RepositoryBackfillWorkflow`: a repository, and the facts about its job that the workflow needs."""
 
     job_id: str
     workspace_id: str
@@ -72,7 +72,7 @@ class SliceResult(Message):
 
     - `more`: the next slice runs at once.
     - `limited`: the next slice runs after `limited_until`.
-    - `waiting`: the next slice runs in the next leg, or once more threads are stored.
+    - `waiting`: the next slice runs in the next leg, or as soon as further threads are stored (`waiting_for`).
     - `busy`: this job waits, because another job sweeps the same type of this repository and stores its rows.
     - `completed`, `skipped` and `failed`: the type has ended.
     """
