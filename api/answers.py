@@ -32,8 +32,8 @@ def answer(model: BaseModel, status: int = 200) -> web.Response:
 
 
 def tag_of(lasting: bytes) -> str:
-    """Returns the ETag of an answer, which streams also use as the version of a job. `lasting` is the answer without
-    the fields that change with time alone.
+    """Returns the ETag of an answer. `lasting` is the answer without the fields that change with time alone. Streams
+    use the ETag of a job's answer as the version of the job.
     """
     return hashlib.sha256(lasting).hexdigest()[:32]
 

@@ -3,7 +3,7 @@
 Supabase signs users' tokens with the project's secret (HS256). A project that moved to asymmetric keys signs with a
 private key instead. Supabase lists its public keys at `{SUPABASE_URL}/auth/v1/.well-known/jwks.json`
 (https://supabase.com/docs/guides/auth/signing-keys). A token is verified either with the secret or with a public key.
-The token's algorithm decides which, and the other kind of key is never tried.
+The token's algorithm decides between the two, and a token is never tried with both.
 """
 
 import asyncio
