@@ -46,7 +46,7 @@ async def read_job(database: Database, job_id: str) -> JobView:
 
 async def follow_job(database: Database, job_id: str) -> AsyncIterator[Look]:
     """Yields the job each time its view may have changed. The last view shows the job as ended. While Postgres does not
-    answer, yields the view before again and again, with `away_since`.
+    answer, yields the previous view again and again, with `away_since`.
 
     Raises `Unreachable` if Postgres does not answer at the start, or later for `PATIENCE_SECONDS`.
     """
