@@ -40,9 +40,9 @@ log = structlog.get_logger(__name__)
 
 def pause(attempts: int) -> timedelta:
     """Returns how long a message waits after `attempts` failed attempts. The wait doubles with each attempt, up to an
-    hour, and is then made up to a quarter longer or shorter at random.
+    hour. A random change by up to a quarter then makes the wait longer or shorter.
 
-    The random part spreads messages that failed together. Without it, such messages would always be sent together
+    The random change spreads messages that failed together. Without it, such messages would always be sent together
     again.
     """
     pause = min(FIRST_PAUSE * (1 << min(attempts - 1, 10)), LONGEST_PAUSE)
