@@ -1,8 +1,8 @@
 """Encrypts the payloads that Temporal stores for our workflows: arguments, results, heartbeats, summaries, errors.
 
 An encrypted payload contains the whole original payload with its metadata, encrypted by AES-256-GCM: 12 bytes of nonce,
-the ciphertext, 16 bytes of tag. The metadata of the encrypted payload are `encoding` and the id of the key, named as in
-Temporal's samples. The tag protects both of these metadata and the ciphertext from changes.
+the ciphertext, 16 bytes of tag. The metadata of the encrypted payload are `encoding` and the id of the key. Both have
+the names that Temporal's samples use. The tag protects the metadata and the ciphertext from changes.
 """
 
 import os
