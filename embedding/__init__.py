@@ -1,1 +1,1 @@
-"""Everything that is specific to OpenAI: the largest requests, the answers, and the meaning of refusals."""
+"""Everything that is specific to OpenAI: the limits of a request, the answers, and the meaning of refusals."""

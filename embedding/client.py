@@ -122,7 +122,7 @@ class Embedder:
 
 def _message(error: openai.APIStatusError) -> str:
     """Returns the message of OpenAI's error on one line, cut to `LONGEST_MESSAGE` characters. If the answer has no such
-    message, returns the description by the package `openai`.
+    message, returns the text that the package `openai` gives to the error.
     """
     body = error.body
     message = body.get("message") if isinstance(body, dict) else None
