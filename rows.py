@@ -336,8 +336,8 @@ class Whole(NamedTuple):
 
     A key is `c:` and a comment's GitHub id, `r:` and a review's GitHub id, `e:` and a timeline event's node id, or `d:`
     and a discussion comment's GitHub id. `began_at` is when the first child was requested. A stored child is absent
-    (`store.absences`) if it is older and its key is not in `seen`. A parent with a hidden child (key `h:`) is never
-    recorded as whole, because the hidden child could be taken for a deleted child.
+    (`store.absences`) if it was created before `began_at` and its key is not in `seen`. A parent with a hidden child
+    (key `h:`) is never recorded as whole, because the hidden child could be taken for a deleted child.
     """
 
     parent: int

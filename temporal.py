@@ -235,8 +235,8 @@ async def refused_search_attributes(client: Client) -> dict[str, str]:
 
 
 async def pollers(client: Client, task_queue: str, *, workflows: bool) -> set[str]:
-    """Returns the identities of the workers that poll a task queue for activities. With `workflows`, returns only those
-    workers that also poll it for workflows.
+    """Returns the identities of the workers that poll a task queue for activities. With `workflows`, returns only the
+    workers that also poll the queue for workflows.
 
     Raises `Unreachable` if the server does not answer.
     """
@@ -257,7 +257,7 @@ async def pollers(client: Client, task_queue: str, *, workflows: bool) -> set[st
 
 async def _lasting_refusal(client: Client, name: str) -> str | None:
     """Waits until the namespace accepts a newly registered attribute, and then returns None. If the namespace still
-    refuses it after `REGISTERED_SECONDS`, returns the reason.
+    refuses the attribute after `REGISTERED_SECONDS`, returns the reason.
     """
     why = None
     for _ in range(int(REGISTERED_SECONDS / 0.2)):
