@@ -1,5 +1,5 @@
-"""The catch-up lists the threads that changed while the history was read. Each round of the catch-up goes from the top
-of the list down to the floor.
+"""The catch-up lists the threads that changed while the history was read. Each of its rounds lists threads from the top
+of the list down to the floor. The first floor is a moment shortly before the sweep's first answer.
 """
 
 from activities.progress import Standstill
@@ -19,7 +19,7 @@ MOST_ROUNDS = 3
 
 
 class CatchUp:
-    """Lists threads in order of their last update, and adds a part for each thread whose stored row is out of date."""
+    """Lists threads in order of their last update. Adds a part for each thread whose row is missing or out of date."""
 
     def __init__(self, database: Database, sweep: Sweep, thread_list: ThreadList, sizes: PageSizes) -> None:
         self._database = database
@@ -29,14 +29,14 @@ class CatchUp:
         self._came_along: Listing | None = None
 
     def begin_with(self, listing: Listing | None) -> None:
-        """Keeps `listing` as the first listing of the catch-up. `listing` came with another answer. If `listing` is
+        """Sets the first listing of the catch-up. `listing` came as part of another request's answer. If `listing` is
         None, the catch-up requests its first listing itself.
         """
         self._came_along = listing
 
     async def turn(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """Returns the turn of the next page of the listing. A round ends at the first page below the floor, or at the
-        end of the list.
+        """Reads the next page of the list, and returns the turn. A round ends at the first page that reaches below the
+        floor, or at the end of the list.
         """
         listing, points, position = await self._next(position)
         floor, cutoff_at = position.floor, self._sweep.cutoff_at
@@ -67,7 +67,9 @@ class CatchUp:
         return Turn(self._move(after, listing, below_floor=below_floor, fetched=fetched), put=changed, points=points)
 
     def _move(self, position: ThreadPosition, listing: Listing, *, below_floor: bool, fetched: int) -> ThreadPosition:
-        """Returns the position after a page of the listing. `fetched` is the number of stored threads."""
+        """Returns the position after a page of the list. `below_floor` says whether the page reaches below the floor.
+        `fetched` is the number of stored threads, or 0 for a page that reaches below the floor.
+        """
         began = position.round_began or listing.asked_at
         last = listing.entries[-1].updated_at if listing.entries else None
         ties = [entry.node_id for entry in listing.entries if entry.updated_at == last]
@@ -95,7 +97,7 @@ class CatchUp:
 
     async def _next(self, position: ThreadPosition) -> tuple[Listing, int, ThreadPosition]:
         """Returns the next listing, its price in points, and the position from which it was requested. If GitHub
-        refuses the cursor, the round begins again, and the listing is its first one.
+        refuses the cursor, the round begins again. In that case, returns the round's first listing.
         """
         came_along, self._came_along = self._came_along, None
         if came_along is not None and position.cursor is None and position.round_began is None:

@@ -26,7 +26,9 @@ THE_LIST = "list of threads"
 
 
 class CompletenessProof:
-    """Compares the stored threads with GitHub's counts. If they differ, all threads are listed once (the relist)."""
+    """Compares the number of stored threads with GitHub's count. If the numbers differ, lists all threads once more
+    (the relist).
+    """
 
     def __init__(
         self, database: Database, sweep: Sweep, kind: ThreadType, thread_list: ThreadList, sizes: PageSizes
@@ -39,13 +41,14 @@ class CompletenessProof:
 
     async def verify(self, position: ThreadPosition) -> Turn[ThreadPosition]:
         """Returns the turn that begins the relist, if a relist is needed. Otherwise returns the type's last turn. The
-        last turn is completed, with proof and coverage, or failed, with a message about the missing threads.
+        outcome of the last turn is `completed`, with proof and coverage, or `failed`, with a message about the missing
+        threads.
 
-        A relist is needed if the counts differ or GitHub did not show every thread. There is at most one, and only if
-        the history was read to its end.
+        A relist is needed if the counts differ or GitHub did not show every thread. There is at most one relist before
+        the type completes or fails. If the history ended at a cutoff, there is no relist.
 
-        If the history ends at a cutoff, the proof is the unbroken chain of pages down to the cutoff. The number of
-        threads proves nothing then, because GitHub counts all threads, also those below the cutoff.
+        In that case, the proof is the unbroken chain of pages down to the cutoff. The number of threads would prove
+        nothing, because GitHub counts all threads, also those below the cutoff.
         """
         async with self._database.transaction() as connection:
             stored = await threads.count(connection, self._sweep.data_type, self._sweep.repository.repository_id)
@@ -76,8 +79,8 @@ class CompletenessProof:
         return turn
 
     def _note_withheld(self, turn: Turn[ThreadPosition]) -> None:
-        """Adds a note with the number of threads that GitHub counts but does not show. GitHub does not tell which
-        threads these are.
+        """Adds a note with the number of threads that GitHub counts but does not show. The note names no threads,
+        because GitHub does not tell which threads are missing.
 
         An earlier note is deleted only if the relist showed as many threads as GitHub counts.
         """
@@ -92,8 +95,8 @@ class CompletenessProof:
             turn.resolved.append(("thread", ""))
 
     def _note_list(self, turn: Turn[ThreadPosition], there: int) -> None:
-        """Adds a note if the list of all threads, after the relist, shows fewer threads than GitHub has by their ids
-        (`there`). The list is then not whole, and nobody knows what else it lacks.
+        """Adds a note if the relist showed fewer threads than GitHub has. `there` is the number of stored threads that
+        GitHub still has, as far as known. If the list lacks some of these threads, it may lack unknown threads, too.
         """
         position = turn.position
         lacking = there - (position.total or 0)
@@ -135,7 +138,8 @@ class CompletenessProof:
         """Returns the coverage of a leg, so that another job need not fetch the same data again. Returns None if
         threads failed, or if nothing was read.
 
-        The coverage is as of the leg's floor, because the next sweep lists changes down to the floor.
+        The coverage's `as_of` is `CLOCK_SLACK` after the leg's floor. The next sweep subtracts `CLOCK_SLACK` again, and
+        so lists all changes since this floor.
         """
         async with self._database.transaction() as connection:
             failures = await parts.failures(connection, self._sweep)
@@ -150,8 +154,8 @@ class CompletenessProof:
         )
 
     async def relist(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """Returns the turn that lists the next page of all threads, in order of creation. No update changes this order.
-        Each thread that is not stored, or is stored in an older version, becomes a part.
+        """Reads the next page of the list of all threads, and returns the turn. The list is in order of creation, which
+        no update changes. Each listed thread that is not stored, or is stored in an older version, becomes a part.
 
         A stored thread that is not listed becomes a part, too, and is then requested by its id. Only the answer to that
         request proves that the thread is gone.
@@ -199,11 +203,12 @@ class CompletenessProof:
 
 
 def _agree(position: ThreadPosition, stored: int, noted: NotedThreads) -> bool:
-    """Returns whether the stored threads agree with GitHub's count minus the noted threads.
+    """Returns whether the number of stored threads agrees with GitHub's count. Noted threads that GitHub does not list
+    are subtracted from the count first.
 
     Equal numbers are not enough, because the row of a deleted thread can make up for a missing thread. So the number of
     threads that the sweep saw has to reach the count, too. If more threads are stored than GitHub counts, some threads
-    were deleted, and the relist finds them.
+    were deleted. The relist then finds the deleted threads.
     """
     total = (position.total or 0) - noted.unlisted
     return min(stored + noted.missing, position.seen) >= total and stored - noted.stored <= total

@@ -24,8 +24,8 @@ log = structlog.get_logger(__name__)
 
 
 class Deletions:
-    """Confirms the deletion of absent children, before the sweep's last turn. Each account asks GitHub once for each
-    absent child.
+    """Confirms the deletion of absent children, before the sweep's last turn. GitHub is asked about each absent child
+    once as each account that read the type, because GitHub may hide a child from one of the accounts.
     """
 
     def __init__(
@@ -40,9 +40,9 @@ class Deletions:
     async def turn(self, position: ThreadPosition) -> Turn[ThreadPosition] | None:
         """Returns the next turn about absent children. Returns None if this job has nothing left to ask.
 
-        Each account that read the type asks GitHub for the children by their node ids. For a child without a node id,
-        the thread is read again. If only one account reads the type, two whole readings without that child confirm its
-        deletion.
+        Each account that read the type asks GitHub for the children by their node ids. GitHub cannot be asked for a
+        child without a node id. The thread of such a child is read again. If only one account reads the type, the
+        child's deletion is confirmed once two whole readings did not show the child.
         """
         assert position.as_of is not None, "what is verified is as of a moment"
         async with self._database.transaction() as connection:
@@ -75,11 +75,12 @@ class Deletions:
         return None
 
     async def _ask(self, position: ThreadPosition, account: str, many_since: datetime) -> Turn[ThreadPosition] | None:
-        """Returns the turn with GitHub's answer about absent children, for which `account` asks at most once in this
-        job. Returns None if `account` has no child left to ask for. Children that GitHub still has are read again with
-        their threads.
+        """Asks GitHub for absent children as `account`, and returns the turn with the answer. `account` asks for each
+        child at most once in a job. Returns None if no child is left to ask for. If GitHub still has a child, the
+        child's thread is read again.
 
-        If many children went missing at once, `account` asks only for children that went missing before `many_since`.
+        If many children went missing at once, `account` asks only for those that went missing at or before
+        `many_since`.
         """
         async with self._database.transaction() as connection:
             asked = await absences.to_ask(connection, self._sweep, account, many_since, limit=MOST)

@@ -18,8 +18,8 @@ OF_A_THREAD = ("thread", "timeline", "comments", "reviews", *LISTS)
 
 
 def note(turn: Turn[ThreadPosition], kind: ThreadType, read: Threads) -> None:
-    """Adds to the turn a note for everything that GitHub does not show in the answer `read`. Also marks notes of
-    earlier sweeps to be deleted, if their subject is whole in the answer, or gone.
+    """Adds to the turn a note for everything that GitHub does not show in the answer `read`. Also deletes an earlier
+    note if the answer shows the noted thread or connection whole, or shows that the noted thread is gone.
     """
     turn.noted += read.hidden
     missing = {(each.what, each.node_id) for each in turn.noted}
@@ -40,7 +40,7 @@ def _is_shown(kind: ThreadType, what: str) -> bool:
 
 
 def unavailable(part: Part, words: str) -> Note:
-    """Returns the note on a part that failed at every size and by every API. `words` is the reason for people."""
+    """Returns a note that says that GitHub does not serve the part. `words` is the reason, as text for people."""
     left = (part.expected or 0) - len(set(part.seen)) + hidden_in(part)
     what = "thread" if part.kind in ("thread", "head") else part.kind
     return Note("unavailable", what, part.number, part.node_id, 1 if what == "thread" else max(1, left), words)

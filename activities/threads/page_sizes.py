@@ -1,4 +1,6 @@
-"""Chooses the size of requests. Halves a size when GitHub cannot answer, and doubles it when GitHub answers quickly."""
+"""Chooses the size of requests. Halves a size when GitHub fails or answers slowly, and doubles it when GitHub answers
+quickly.
+"""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -67,7 +69,9 @@ class PageSizes:
         return min(self._learned.get(kind, self._largest[kind]), self._largest[kind])
 
     def ask(self, kind: RequestKind) -> int:
-        """Returns the size for a request of this kind. `halve` and `answered` then refer to this request."""
+        """Returns the size for a request of this kind, and records the request as the latest one. `halve` and
+        `answered` then refer to this request.
+        """
         self._kind, self._size = kind, self.size(kind)
         return self._size
 
@@ -77,7 +81,7 @@ class PageSizes:
 
     def halve(self, why: str) -> bool:
         """Halves the size of the latest request's kind, because the request was too large. `why` is the reason for the
-        log. Returns False if the request asked for only one item.
+        log. Returns False if the request asked for only one item, and thus cannot be halved.
         """
         if self._size <= 1:
             return False
@@ -86,8 +90,8 @@ class PageSizes:
         return True
 
     def answered(self, seconds: float) -> None:
-        """Adapts the size to the duration of an answer, `seconds`. A slow answer halves the size, and a fast answer
-        doubles it.
+        """Adapts the size of the latest request's kind. `seconds` is how long the answer took. A slow answer halves the
+        size. A fast answer doubles the size, up to the largest size.
         """
         kind = self._kind
         if seconds >= SLOW_SECONDS and self._size > 1:

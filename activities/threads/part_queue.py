@@ -38,8 +38,8 @@ NESTED_CHILDREN = 600
 
 
 class Due(NamedTuple):
-    """A group of parts that are to be fetched now, all of one `kind`. If `going_on`, each part has a cursor, because
-    its connection is partly read. Otherwise no part has a cursor.
+    """A group of parts that are to be fetched now, all of one `kind`. `going_on` says whether the parts' connections
+    are partly read. If so, every part has a cursor. Otherwise, no part has a cursor.
     """
 
     kind: PartKind
@@ -47,13 +47,13 @@ class Due(NamedTuple):
 
     @property
     def whole_reviews(self) -> bool:
-        """Whether all parts are reviews whose comments are to be fetched from the first one on."""
+        """Whether the parts fetch the comments of reviews, each review from its first comment on."""
         return self.kind == "review_comments" and not self.going_on
 
 
 @dataclass(slots=True)
 class Batch:
-    """The parts that one request fetches. `children` is the number of children to request of each part."""
+    """The parts that one request fetches. `children` is the number of children to request for each part."""
 
     due: Due
     parts: list[Part]
@@ -63,7 +63,7 @@ class Batch:
 
     @property
     def asks_for(self) -> int:
-        """The number of threads or children that the request may return."""
+        """The largest number of threads or children that the answer can have."""
         return len(self.parts) * (1 if self.due.kind in ("thread", "head") else self.children)
 
     @property
@@ -82,13 +82,13 @@ class PartQueue:
         self._waiting: dict[Due, int] = {}
 
     async def look(self) -> None:
-        """Counts the waiting parts in Postgres."""
+        """Reads from Postgres how many parts of each group are waiting."""
         async with self._database.transaction() as connection:
             pending = await parts.pending(connection, self._sweep)
         self._waiting = {Due(cast("PartKind", kind), going_on): number for (kind, going_on), number in pending.items()}
 
     def expect(self, put: Collection[Part]) -> None:
-        """Counts the parts `put` as waiting, before these parts are committed."""
+        """Adds the parts `put` to the numbers of waiting parts, although these parts are not committed yet."""
         for part in put:
             due = Due(part.kind, part.cursor is not None)
             self._waiting[due] = self._waiting.get(due, 0) + 1
@@ -97,10 +97,10 @@ class PartQueue:
         return bool(self._waiting.get(due))
 
     def due(self, *, everything: bool, reviews: bool) -> Due | None:
-        """Returns the group of parts to fetch now. Returns None if too few parts are waiting to fill a request.
+        """Returns the group of parts to fetch now. Returns None if no group has enough waiting parts to fill a request.
 
-        `everything` says that nothing else is left to do, so that a few parts are enough. `reviews` says whether the
-        comments of reviews may be fetched review by review.
+        `everything` says whether a few parts are enough, because the sweep has nothing else to read at present.
+        `reviews` says whether the comments of reviews may be fetched review by review.
         """
         for due, number in sorted(self._waiting.items()):
             if due.whole_reviews and not reviews:
@@ -110,8 +110,8 @@ class PartQueue:
         return None
 
     async def take(self, due: Due, size: int) -> Batch:
-        """Returns the next parts of the group `due` that together fit into a request. `size` is the number of threads
-        or children in the request. Newest threads come first.
+        """Returns the next parts of the group `due` that together fit into a request. Parts of the newest threads come
+        first. `size` is the number of threads or children that the request may return.
         """
         nested = due.kind == self._type.part and self._type.nested
         children = min(size, CHILDREN)
@@ -146,8 +146,9 @@ class PartQueue:
 
 
 def fitting(waiting: list[Part], most: int, *, nested: bool) -> list[Part]:
-    """Returns the first parts of `waiting` that together have at most `most` children left to read. Returns at least
-    one part unless `waiting` is empty. A part of unknown size counts as a full page, `CHILDREN`.
+    """Returns the first parts of `waiting` whose next pages together have at most `most` children. Returns at least one
+    part unless `waiting` is empty. A page has at most `CHILDREN` children. A part of unknown size counts as a full
+    page.
 
     `nested` says whether each child has a connection of its own. Fewer parts may then fit (`NESTED_CHILDREN`).
     """
@@ -166,8 +167,8 @@ def fitting(waiting: list[Part], most: int, *, nested: bool) -> list[Part]:
 
 
 def give_up(turn: Turn[Any]) -> None:
-    """Replaces each part of the turn by a note if the reading of the part began again too often. The readings of such a
-    part never agreed with each other, or with GitHub's count.
+    """Gives up the parts in `turn.put` that were already tried `MOST_ATTEMPTS` times, and adds a note for each of these
+    parts. The readings of such a part agreed neither with each other nor with GitHub's count.
     """
     for part in [part for part in turn.put if part.attempts >= MOST_ATTEMPTS]:
         turn.put.remove(part)

@@ -59,7 +59,7 @@ class PartReader:
         """The batch of the last request, needed if GitHub says that it is too large."""
 
     async def turn(self, position: ThreadPosition, due: Due) -> Turn[ThreadPosition]:
-        """Returns the turn that fetches as many of the parts `due` as fit into one request."""
+        """Fetches as many parts of the group `due` as fit into one request, and returns the turn."""
         size = self._sizes.ask(due.kind)
         batch = self._batch = self._without_what_has_to_be_sent(await self._queue.take(due, size))
         self._sizes.asks_for(min(size, batch.asks_for))
@@ -90,9 +90,9 @@ class PartReader:
         return turn
 
     def _without_what_has_to_be_sent(self, batch: Batch) -> Batch:
-        """Returns only those reviews of a batch whose comments are prefetched, because the comments of the others need
-        a request. If the comments of no review are prefetched, returns the batch unchanged, so that one request fetches
-        them all.
+        """Returns the batch with only those reviews whose comments are prefetched, because the comments of the other
+        reviews need a request. If no comments are prefetched, returns the whole batch, so that one request fetches all
+        comments.
 
         A batch of other parts is returned unchanged.
         """
@@ -122,8 +122,9 @@ class PartReader:
     async def too_large(self, position: ThreadPosition, error: RetryNow) -> Turn[ThreadPosition]:
         """Returns the turn after a request for a single part proved too large, while GitHub answers other requests.
 
-        A thread is read without its connections, which become parts. A connection is tried again, for which `RetryNow`
-        is raised. After `MOST_ATTEMPTS` attempts, a timeline is read by item type, and any other connection is noted.
+        A thread is then read without its connections, and the connections become parts. A connection is tried up to
+        `MOST_ATTEMPTS` times, and `RetryNow` is raised before each new attempt. After these attempts, a timeline is
+        read by item type, and any other connection is noted.
         """
         assert self._batch is not None, "a request for parts has a batch"
         part = self._batch.parts[0]

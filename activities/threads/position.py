@@ -20,14 +20,14 @@ class ThreadPosition(Position):
     """The position of a thread sweep. `phase` says what the sweep does at present:
 
     - history: reads whole threads, latest update first, down to the cutoff.
-    - seek: after GitHub refused the history's cursor, lists threads down to the place where the history stood.
+    - seek: after GitHub refused the history's cursor, lists threads down to the place where the history stopped.
     - catch_up: lists threads down to `floor`, to find changes.
-    - review_comments: reads the comments of reviews. The history left them as parts.
+    - review_comments: fetches the comments of the reviews that the history read.
     - comments: reads REST's lists of comments, for comments that did not change their thread's `updatedAt`.
     - verify: compares the number of stored threads with GitHub's count.
-    - relist: lists every thread, because the numbers differ or GitHub did not list every thread.
+    - relist: lists all threads once more, because the numbers differ or GitHub did not list every thread.
 
-    `cursor` is of the history's connection or of the listing. In the phase comments it is the path of a REST page.
+    `cursor` belongs to the list that the phase reads. For a list by REST, `cursor` is the path of the next page.
     """
 
     phase: Phase = "history"
@@ -101,7 +101,7 @@ class ThreadPosition(Position):
 
     @property
     def has_threads(self) -> bool:
-        """Whether this sweep or an earlier one found threads. Without threads there are no comments to list."""
+        """Whether this sweep or an earlier one found threads. True also while GitHub's count is unknown."""
         return bool(self.total is None or self.total or self.seen or self.swept)
 
     def with_sizes(self, sizes: dict[str, int]) -> Self:
@@ -113,8 +113,8 @@ class ThreadPosition(Position):
     def resume_from_coverage(self, covered: Coverage, *, stored: int, phase: Literal["history", "catch_up"]) -> Self:
         """Returns the position that resumes from `covered`, the coverage of an earlier sweep.
 
-        `phase` is the first phase. With catch_up, changes come first, and the history follows if older threads are
-        still to be read. `stored` is the number of stored threads in scope.
+        `phase` is the phase with which the sweep begins. With `catch_up`, the sweep lists changes, and does not read
+        older threads unless `with_news_first` is called, too. `stored` is the number of stored threads in scope.
         """
         left = self.read(covered.position)
         comments_as_of = left.comments_as_of or covered.as_of
@@ -138,11 +138,11 @@ class ThreadPosition(Position):
         )
 
     def with_news_first(self) -> Self:
-        """Returns the position in which the catch-up comes first and the history follows."""
+        """Returns the position from which the sweep first lists changes (catch-up) and then reads the history."""
         return replace(self, news_first=True)
 
     def for_later_sweeps(self, *, below: str | None) -> dict[str, Any]:
-        """Returns the position as JSON for a later sweep. `below` is the cursor where this sweep left the history."""
+        """Returns the position as JSON for a later sweep. `below` is the cursor where the history stopped."""
         return replace(self, below=below).to_commit(
             only={"below", "updated_at", "node_id", "reached_end", "total", "seen", "sizes", "comments_as_of"}
         )
@@ -161,11 +161,11 @@ class ThreadPosition(Position):
         withheld: list[str],
         ties: list[str],
     ) -> Self:
-        """Returns the position behind a page of the history. The page showed `seen` threads, `swept` of them in scope.
+        """Returns the position after a page of the history with `seen` threads, of which `swept` are in scope.
 
-        `withheld` has GitHub's words for each thread that GitHub refuses to show. `last` has the updatedAt and the node
-        id of the page's last thread. `ties` are the node ids of all threads of the page with the same updatedAt as the
-        last thread.
+        `withheld` has one text for each thread that GitHub does not show: GitHub's message, or an empty text. `last`
+        has the updatedAt and the node id of the page's last thread. `ties` are the node ids of all threads of the page
+        with the same updatedAt as the last thread.
         """
         updated_at, node_id = last or (self.updated_at, self.node_id)
         floor = self.floor or asked_at - CLOCK_SLACK
@@ -188,24 +188,24 @@ class ThreadPosition(Position):
 
     def to_catch_up(self, *, below: str | None) -> Self:
         """Returns the position at the beginning of the catch-up. `below` is the history's cursor at the cutoff. `below`
-        is None if the list has ended.
+        is None if the history was read to the list's end.
         """
         return replace(
             self, phase="catch_up", cursor=None, below=below, reached_end=below is None, list_progress=Progress()
         )
 
     def to_verify(self, *, as_of: datetime, with_comments: bool) -> Self:
-        """Returns the position in the phase verify, without a catch-up, because one answer held everything in scope.
-        `with_comments` says whether the type has REST's lists of comments. If so, these lists count as read up to
-        `as_of`.
+        """Returns the position in the phase verify. The catch-up is skipped, because one answer held everything in
+        scope as of `as_of`. `with_comments` says whether the type has REST's lists of comments. If so, these lists
+        count as read up to `as_of`.
         """
         comments_as_of = as_of if with_comments else self.comments_as_of
         return replace(self, phase="verify", as_of=as_of, comments_as_of=comments_as_of)
 
     def at_empty_list(self, *, asked_at: datetime, with_comments: bool) -> Self:
-        """Returns the position in the phase verify, behind a list that GitHub counted as empty at `asked_at`.
-        `with_comments` says whether the type has REST's lists of comments. If so, these lists count as read up to
-        `asked_at`.
+        """Returns the position in the phase verify, for a sweep that reads no list because GitHub counted no threads at
+        `asked_at`. `with_comments` says whether the type has REST's lists of comments. If so, these lists count as read
+        up to `asked_at`.
         """
         empty = self.after_page(
             cursor=None, last=None, asked_at=asked_at, total=0, swept=0, seen=0, withheld=[], ties=[]
@@ -220,13 +220,13 @@ class ThreadPosition(Position):
         return replace(self, cursor=cursor, list_progress=progress)
 
     def back_to_history(self, cursor: str | None) -> Self:
-        """Returns the position that returns to the history, at the cursor that the phase seek found."""
+        """Returns the position in the phase history again, at `cursor`, which the phase seek has found."""
         return replace(self, phase="history", cursor=cursor)
 
     # Catch-up
 
     def begin_round_again(self) -> Self:
-        """Returns the position at the beginning of the same round, because GitHub refused the listing's cursor."""
+        """Returns the position that begins the same round again, because GitHub refused the listing's cursor."""
         return replace(
             self,
             cursor=None,
@@ -240,17 +240,17 @@ class ThreadPosition(Position):
         return replace(self, cursor=None, round_began=None, round_pages=0, round_listed=0, list_progress=Progress())
 
     def after_listing(self, *, total: int, new: int) -> Self:
-        """Returns the position after a listing with `new` unknown threads. GitHub counts `total` threads."""
+        """Returns the position with GitHub's count, `total`. `new` is the number of listed threads not stored yet."""
         return replace(self, total=total, seen=self.seen + new)
 
     def miss(self) -> Self:
-        """Returns the position after a listing that lacked threads. A retry, and the next sweep, list changes down to
-        the present floor again.
+        """Records that a listing lacked threads, and returns the new position. A retry, and the next sweep, then list
+        changes down to the present floor again.
         """
         return replace(self, missed_from=self.missed_from or self.floor)
 
     def continue_round(self, *, cursor: str | None, began: datetime, listed: int, progress: Progress) -> Self:
-        """Returns the position behind a page of the round. A page without progress adds no `listed` threads."""
+        """Returns the position after a page with `listed` threads, which are counted only if there was progress."""
         return replace(
             self,
             cursor=cursor,
@@ -261,17 +261,17 @@ class ThreadPosition(Position):
         )
 
     def next_round(self, *, began: datetime) -> Self:
-        """Returns the position at the next round's beginning. The next round lists changes since `began`."""
+        """Returns the position of the next round, which lists changes since `began`, when this round began."""
         return replace(self.end_round(), floor=began - CLOCK_SLACK, round=self.round + 1)
 
     def to_history_below(self, *, began: datetime) -> Self:
-        """Returns the position where the earlier sweep left the history. All changes up to `began` are listed."""
+        """Returns the position in the history where an earlier sweep stopped. Changes up to `began` are listed."""
         return replace(
             self.end_round(), phase="history", cursor=self.below, news_first=False, floor=began - CLOCK_SLACK
         )
 
     def to_review_comments(self, *, as_of: datetime) -> Self:
-        """Returns the position in the phase review_comments. Every change up to `as_of` is stored or is a part."""
+        """Returns the position in the phase review_comments. All changes up to `as_of` are stored or in parts."""
         return replace(self.end_round(), phase="review_comments", as_of=as_of)
 
     # Review comments, and the comments that did not bump their thread
@@ -284,7 +284,7 @@ class ThreadPosition(Position):
         return replace(self, looked_again=True)
 
     def end_review_comments(self) -> Self:
-        """Returns the position after all comments of this leg's reviews are stored."""
+        """Returns the position after all comments of this leg's reviews were stored."""
         return replace(self, listing=self.listing.for_next_leg())
 
     def to_phase(self, phase: Literal["comments", "verify"]) -> Self:
@@ -308,22 +308,22 @@ class ThreadPosition(Position):
         return replace(self, list_failures=self.list_failures + 1)
 
     def end_list_failures(self) -> Self:
-        """Returns the position without list failures, because a request for a list succeeded."""
+        """Returns the position with no list failures counted, because a request for a list succeeded."""
         return replace(self, list_failures=0)
 
     def fall_back(self, words: str) -> Self:
-        """Returns the position with `words`, the reason why some data is read in another way than usual."""
+        """Returns the position that records why some data is not read in the usual way. `words` is the reason."""
         return replace(self, fell_back=[*self.fell_back, words[:500]], list_failures=0)
 
     def to_comment_totals(self) -> Self:
-        """Returns the position for comparing threads' numbers of comments, because a list of comments failed."""
+        """Returns the position for comparing threads' numbers of comments, in place of a list that failed."""
         return replace(self, by_totals=True, cursor=None, comments_since=None, list_progress=Progress())
 
     def next_comment_totals(self, cursor: str | None, progress: Progress) -> Self:
         return replace(self, cursor=cursor, list_progress=progress)
 
     def miss_comments(self) -> Self:
-        """Returns the position after a list failed in every way. The next sweep reads the list from the same moment."""
+        """Records that a list failed in every way. The next sweep reads the list again from the same moment."""
         return replace(self, comments_missed=True)
 
     def end_comment_lists(self) -> Self:
@@ -352,7 +352,7 @@ class ThreadPosition(Position):
     def after_relist_page(
         self, *, cursor: str | None, listed: int, withheld: list[str], born: datetime | None, progress: Progress
     ) -> Self:
-        """Returns the position after a page of the relist. A page without progress adds no `listed` threads."""
+        """Returns the position after a page with `listed` threads, which are counted only if there was progress."""
         if progress.idle:
             return replace(self, cursor=cursor, list_progress=progress)
         words = withheld[-1] if withheld else self.withheld_words
@@ -360,7 +360,7 @@ class ThreadPosition(Position):
         return replace(self, cursor=cursor, listed=listed, withheld_words=words, born=born, list_progress=progress)
 
     def end_relist(self, *, counted: int) -> Self:
-        """Returns the position after the relist. Of the `counted` threads, all that were not listed are withheld."""
+        """Returns the position after the relist. `withheld` becomes `counted` minus the number of listed threads."""
         total, withheld = self.listed, max(0, counted - self.listed)
         return replace(
             self,
@@ -377,7 +377,7 @@ class ThreadPosition(Position):
     def to_retry(self) -> Self:
         """Returns the position for a retry of a failed type. The retry begins at the catch-up and compares counts.
 
-        If the type failed during the history, the history begins again at its top.
+        If the type failed during the history, the retry reads the history again from its top.
         """
         if self.phase in ("history", "seek"):
             return replace(self, phase="history", cursor=None, progress=Progress(), list_progress=Progress(), seeks=0)

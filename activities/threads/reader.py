@@ -1,7 +1,7 @@
 """Reads one thread sweep (pull requests, issues or discussions), phase by phase.
 
-docs/sweep.md has the rules. Comments give the numbers of the rules. Phases that are longer than a screen have modules
-of their own.
+docs/sweep.md has the rules, and comments here give their numbers. Phases that are longer than a screen have modules of
+their own.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -48,7 +48,7 @@ REVIEWS_SHOWN_IN: frozenset[Phase] = frozenset({"history", "seek", "catch_up", "
 
 
 class ThreadReader:
-    """Reads one sweep. The committed position holds all its state, except for a request in flight."""
+    """Reads one sweep of threads. The committed position holds its whole state, except for a request in flight."""
 
     positions = ThreadPosition
 
@@ -73,7 +73,7 @@ class ThreadReader:
         self._proof = CompletenessProof(database, sweep, kind, self._list, sizes)
 
     async def turn(self, position: ThreadPosition, *, threads_ended: bool) -> Turn[ThreadPosition]:  # noqa: ARG002
-        """Returns the next turn. A request becomes smaller while GitHub says that it is too large (rule 8)."""
+        """Returns the next turn. If a request is too large for GitHub, sends a smaller request (rule 8)."""
         if position.floor is None:
             position = await self._begin(position)
         self._sizes.begin(position.sizes)
@@ -100,8 +100,8 @@ class ThreadReader:
             return turn
 
     async def _next(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """Returns the next turn. Parts that are due come first, then the comments of a leg's reviews, and then the
-        request of the phase.
+        """Returns the next turn. The turn fetches due parts, if there are any. Otherwise the turn fetches the comments
+        of a leg's reviews, if they are to be fetched now. Otherwise the turn sends the request of the phase.
         """
         await self._queue.look()
         due = self._due(position)
@@ -146,11 +146,11 @@ class ThreadReader:
         return position.expect_requests(ReviewCommentList.requests_ahead(position.listing))
 
     def _due(self, position: ThreadPosition) -> Due | None:
-        """Returns the parts to fetch now. Returns None if no part is due. In the middle of a listing only full batches
-        are due, at the end of the listing all parts.
+        """Returns the parts to fetch now. Returns None if no part is due. In the middle of a list, parts are due only
+        if they fill a request. At the end of the list, all parts are due.
 
-        While the list of review comments is read, no other part is fetched. A review that is read again would begin a
-        new part, and the comments listed for its old part would be lost.
+        While the list of review comments is read, no part is due. A fetch of a whole thread would begin new parts for
+        its reviews, and the comments that are recorded in the old parts would be lost.
         """
         if position.listing.in_bulk:
             return None
@@ -162,7 +162,7 @@ class ThreadReader:
     # Beginning (9), and legs (13)
 
     async def _begin(self, position: ThreadPosition) -> ThreadPosition:
-        """Returns the first position: behind other jobs' coverage, at the end of an empty list, or at the top."""
+        """Returns the first position. It skips threads that other jobs covered, and a list without threads."""
         async with self._database.transaction() as connection:
             covered = ThreadPosition.if_readable(await coverage.read(connection, self._sweep))
             survey = await surveys.read(connection, self._sweep.job_id, self._sweep.repository)
@@ -190,8 +190,8 @@ class ThreadReader:
         return position if deep_enough else position.with_news_first()
 
     async def begin_next_leg(self, position: ThreadPosition) -> ThreadPosition:
-        """Returns the position at which the next leg begins. If another job has covered older threads meanwhile, the
-        leg begins behind these threads. Otherwise it begins at `position`.
+        """Returns the position at which the next leg begins. This is `position`, unless another job has covered older
+        threads meanwhile. In that case, the leg resumes from that job's coverage.
         """
         covered = await self._begin(ThreadPosition())
         deeper = covered.low is not None and position.updated_at is not None and covered.low < position.updated_at
@@ -201,8 +201,8 @@ class ThreadReader:
         return (covered if deeper else position).in_next_leg()
 
     def _leg_is_over(self, position: ThreadPosition) -> bool:
-        """Returns whether the leg is over. The next leg continues the history. The phases after the history run only
-        once, in the last leg.
+        """Returns whether the recent leg is over: the history has passed the moment at which the leg ends. The last leg
+        then continues the history. Only the last leg has the phases after the history.
         """
         down_to, updated_at = self._sweep.down_to, position.updated_at
         return down_to is not None and position.phase == "history" and updated_at is not None and updated_at < down_to
@@ -213,8 +213,8 @@ class ThreadReader:
     # History: whole threads, latest updated first, down to the cutoff
 
     async def _history(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """Reads the next page of the history. The history's first answer sets the floor (rule 3). The page that crosses
-        the cutoff is stored whole (rule 4).
+        """Reads the next page of the history, and returns the turn. The history's first answer sets the floor (rule 3).
+        The page that crosses the cutoff is stored whole (rule 4).
         """
         cutoff_at = self._sweep.cutoff_at
         try:
@@ -270,8 +270,8 @@ class ThreadReader:
     # Seek: where GitHub refused the history's cursor (4)
 
     async def _seek(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """Looks for the lost place of the history by listing threads from the top. The history resumes at that place.
-        Threads that were updated at the moment of the lost place are read again.
+        """Lists the next page of threads from the top, to find the place where the history stopped. The history resumes
+        at that place. Threads that were updated at exactly the moment of that place are read again.
         """
         listing = await self._list.page(position.cursor)
         last = listing.entries[-1].updated_at if listing.entries else None
@@ -291,15 +291,15 @@ class ThreadReader:
     # What is too large by itself (8)
 
     def _is_too_large(self, error: RetryNow) -> bool:
-        """Returns whether a smaller request may succeed: GitHub says so, or repeats an HTTP error."""
+        """Returns whether the request may have been too large: GitHub says so, or repeats an HTTP error."""
         return isinstance(error, TooLarge) or (error.code.startswith("http_") and self._sweep.attempts > 1)
 
     async def _too_large(self, position: ThreadPosition, error: RetryNow) -> Turn[ThreadPosition]:
         """Returns the turn after a request for a single thread or part proved too large.
 
         First sends a listing. If the listing fails, too, GitHub itself is failing, and the listing's error is raised.
-        Otherwise only this thread or part is treated as too large. Raises `RetryNow` if the request that was too large
-        was itself a listing.
+        If the listing succeeds, only this thread or part is treated as too large. Raises `RetryNow` if the request that
+        was too large was itself a listing.
         """
         kind = self._sizes.asked_kind
         if isinstance(error, LostThread):
@@ -331,8 +331,8 @@ class ThreadReader:
         return Turn(after, put=[Part("head", entry.node_id, entry.number, listing.asked_at)], points=1)
 
     def _lost_thread(self, position: ThreadPosition, listing: Listing) -> Turn[ThreadPosition]:
-        """Returns the turn after GitHub showed the only thread of a page neither in the page nor in a listing. After
-        `MOST_LIST_FAILURES` attempts the thread is left out.
+        """Returns the turn after a request for a single thread, and then a listing of only this thread, did not show
+        the thread. After `MOST_LIST_FAILURES` attempts, the history continues behind the thread.
         """
         if position.list_failures + 1 < MOST_LIST_FAILURES:
             return Turn(position.count_list_failure(), points=1)
@@ -363,8 +363,8 @@ class ThreadReader:
     # One request ahead
 
     def look_ahead(self, turn: Turn[ThreadPosition]) -> None:
-        """Sends the next turn's request ahead if it asks for a page of the history or of the list of review comments.
-        Requests for parts are not sent ahead, because the parts are known only after the commit.
+        """Sends the next turn's request ahead if that request is for a page of the history or of the list of review
+        comments. Requests for parts are not sent ahead, because the parts are known only after the commit.
         """
         position = turn.position
         if self._look_ahead.is_under_way:
@@ -387,8 +387,8 @@ class ThreadReader:
         await self._look_ahead.close()
 
     def _expected(self, position: ThreadPosition) -> int | None:
-        """Returns the number of threads in scope. Returns None if the number is unknown. The number is exact once the
-        history is read. Before, it is estimated from the part of the time range that is read.
+        """Returns the number of threads in scope. Returns None if the number is unknown. Once the history is read, the
+        number is exact. Before that, it is an estimate from the part of the time range that is already read.
         """
         if position.phase != "history" and not position.news_first:
             return position.swept

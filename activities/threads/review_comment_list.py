@@ -1,12 +1,12 @@
 """Reads all review comments of a large repository from REST's list, instead of review by review (decision 9).
 
-The history adds a part for the comments of each review. At the end of a leg the list is read in order of change. Each
+The history adds a part for the comments of each review. At the end of a leg the list is read, oldest change first. Each
 page begins at the last change seen, so that a change during the reading cannot shift the page. Each part records which
 of its comments were listed.
 
 Once the list has ended, the number of listed comments is compared with GitHub's earlier count. If the list showed as
-many comments, all reviews of pull requests that were opened after the beginning of the list are whole. Comments of
-other reviews are fetched by the reviews' ids.
+many comments, reviews are whole if their pull requests were opened after the moment at which the list begins. Comments
+of other reviews are fetched by the reviews' ids.
 """
 
 from datetime import datetime, timedelta
@@ -57,14 +57,14 @@ class ReviewCommentList:
 
     @property
     def _begins(self) -> datetime:
-        """The moment at which the list begins: the lower bound of the leg. The list then has every comment on pull
-        requests that were opened after this moment.
+        """The moment at which the list begins: the lower bound of the leg. The list has every comment on pull requests
+        that were opened after this moment.
         """
         return max(self._sweep.cutoff_at, self._sweep.down_to or self._sweep.cutoff_at)
 
     async def turn(self, position: ThreadPosition) -> Turn[ThreadPosition] | None:
-        """Returns the turn that plans, reads or proves the list. Returns None if the list is not worth reading, or was
-        left.
+        """Returns the turn that decides whether to read the list, reads its next page, or marks reviews as whole.
+        Returns None if the list is not worth reading, or is no longer used.
         """
         place = position.listing
         if place.in_bulk is False:
@@ -77,15 +77,17 @@ class ReviewCommentList:
             return self.fall_back(position, error.message)
 
     def fall_back(self, position: ThreadPosition, why: str) -> Turn[ThreadPosition]:
-        """Returns the turn that stops reading the list. Remaining comments are fetched by the ids of their reviews."""
+        """Stops the reading of the list, and returns the turn. The remaining comments are then fetched by the ids of
+        their reviews. `why` is the reason, which the proof repeats.
+        """
         log.warning("no list of review comments", why=why)
         left = position.with_listing(position.listing.leave())
         return Turn(left.fall_back(f"review comments were read review by review: {why}"))
 
     @staticmethod
     def requests_ahead(place: ReviewCommentPlace) -> int:
-        """Returns the number of pages that the list has left. Before the list is begun, returns the largest possible
-        number.
+        """Returns how many pages of the list are still to be read. Before the sweep decides whether to read the list,
+        returns the largest possible number.
         """
         if place.in_bulk is None:
             most = PAGES_FOR_A_BATCH * place.waiting if place.waiting >= WORTH_IT_FROM else 0
@@ -94,8 +96,8 @@ class ReviewCommentList:
         return ceil(most / COMMENTS_A_PAGE)
 
     def next(self, position: ThreadPosition) -> Request[ListedComments] | None:
-        """Returns the request for the list's next page. Returns None if the list is not begun, has ended, or is not
-        used.
+        """Returns the request for the list's next page. Returns None if no page is to be read now: before the sweep has
+        decided to read the list, or after the list has ended.
         """
         place = position.listing
         if not place.in_bulk or place.ended or place.since is None:
@@ -104,11 +106,12 @@ class ReviewCommentList:
         return self._request(place.since, size, place.path)
 
     async def _plan(self, position: ThreadPosition) -> Turn[ThreadPosition] | None:
-        """Returns the turn that decides whether to read the list. Returns None if fewer than `WORTH_IT_FROM` reviews
+        """Decides whether to read the list, and returns the turn. Returns None if fewer than `WORTH_IT_FROM` reviews
         are waiting.
 
         The list is read if GitHub counts at most `PAGES_FOR_A_BATCH` comments in it for each waiting review. Comments
-        that an earlier leg read do not count. If GitHub gives no count, the comments are fetched review by review.
+        that an earlier leg read are subtracted first. If GitHub gives no count, the comments are fetched review by
+        review.
         """
         async with self._database.transaction() as connection:
             waiting = await parts.count(connection, self._sweep, "review_comments")
@@ -155,10 +158,12 @@ class ReviewCommentList:
         """Matches the comments of a page to stored pull requests and reviews. Comments without a stored pull request or
         review are removed from the page.
 
-        Returns four values. First, the parts of the page's reviews, in which the comments are now recorded. Second,
-        parts for threads that have a review that is not stored. Third, whether a comment was unmatched, because its
-        pull request is not stored or its review has no part. Fourth, the keys of the comments that no part had recorded
-        before.
+        Returns four values:
+
+        - the parts of the page's reviews, in which the comments are now recorded
+        - new parts for threads with a review that is not stored
+        - whether a comment is unmatched, because its pull request is not stored or its review has no part
+        - the keys of the comments that no part had recorded before
         """
         repository_id = self._sweep.repository.repository_id
         comments = read.page.comments
@@ -190,15 +195,15 @@ class ReviewCommentList:
         return listed, again, unmatched, first
 
     async def _prove(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """Returns the next turn after the list was read. The turn marks a batch of reviews as whole. If no review is
-        left to mark, the turn leaves the list.
+        """Returns the next turn after the list was read to its end. The turn marks a batch of reviews as whole. If no
+        review is left to mark, the turn ends the use of the list.
 
-        Reviews are marked only if the list showed as many comments as GitHub counted. Their pull requests must have
-        been opened after the beginning of the list. The list shows fewer comments if GitHub leaves a comment out, or if
-        a comment was deleted while the list was read.
+        A review is marked if its pull request was opened after the moment at which the list begins. No review is marked
+        if the list showed fewer comments than GitHub counted. This happens if GitHub leaves a comment out, or if a
+        comment was deleted while the list was read.
 
-        If the list is short, but an earlier leg read a part of it, GitHub is first asked again for the count of that
-        part.
+        If an earlier leg read a part of the list, GitHub first counts that part again, because more comments may have
+        been written there since.
         """
         place = position.listing
         short = place.shown < place.counted - place.read_number
@@ -229,19 +234,20 @@ class ReviewCommentList:
     def _request(self, since: datetime, size: int, path: str | None) -> Request[ListedComments]:
         """Returns the request for comments that changed since `since`, or for the numbered page at `path`.
 
-        The request begins one second before `since`, because GitHub may exclude the moment `since` itself, and because
-        a page may end within a second.
+        The request asks for changes from one second before `since`, because GitHub may exclude the moment `since`
+        itself, and because a page may end within a second.
         """
         path = comments_path(self._sweep.repository, REVIEW_COMMENTS, since - ONE_SECOND, size, path)
         return Request(("comments", path), lambda: read_all_review_comments(self._github, path))
 
 
 def _of_those_counted(place: ReviewCommentPlace, read: ListedComments, first: set[str]) -> int:
-    """Returns how many comments of the page are part of GitHub's count and are listed for the first time.
+    """Returns how many comments of the page GitHub counted before the list was read. Comments that were already listed
+    are left out.
 
-    A comment is part of the count if it was created before GitHub counted. The list is ordered by change, so a comment
-    that changed after the count may be listed twice. Such a comment counts only if its key is in `first`, the keys that
-    no part had recorded before this page. If no part records the comment, it does not count.
+    GitHub counted a comment if it was created before the count. A comment that changed after the count may be listed
+    twice, because the list is ordered by change. Such a comment is included only if its key is in `first`, the keys
+    that no part had recorded before this page. If no part records such a comment, the comment is left out.
     """
     if place.counted_at is None:
         return 0

@@ -43,14 +43,14 @@ class ReviewCommentPlace:
     """Whether `read_number` was requested again, because fewer comments were listed than counted."""
 
     def after_history(self, reviews: int) -> Self:
-        """Returns the place after a page of the history. The comments of `reviews` reviews on that page are still to be
-        fetched.
+        """Adds `reviews` to the number of reviews whose comments are still to be fetched, and returns the new place.
+        `reviews` is the number of reviews on a page of the history.
         """
         return replace(self, waiting=self.waiting + reviews)
 
     def begin(self, *, in_bulk: bool, counted: int, counted_at: datetime, since: datetime) -> Self:
-        """Returns the place after the decision whether to read the list (`in_bulk`). At `counted_at`, GitHub counted
-        `counted` comments that changed since `since`.
+        """Records the decision whether to read the list (`in_bulk`), and returns the new place. At `counted_at`, GitHub
+        counted `counted` comments that changed since `since`.
         """
         return replace(self, in_bulk=in_bulk, counted=counted, counted_at=counted_at, since=since)
 
@@ -65,8 +65,8 @@ class ReviewCommentPlace:
         listed: int,
         latest: datetime | None,
     ) -> Self:
-        """Returns the place behind a page of the list. `listed` is the number of the page's comments that were part of
-        GitHub's count.
+        """Returns the place after a page of the list. `listed` is how many comments of the page were in GitHub's
+        earlier count.
 
         `since`, `path` and `last` are for the next page, as the fields describe them. `ended` says whether the page was
         the last one. `unmatched` says whether a comment of the page belongs to no stored pull request, or to a review
@@ -84,7 +84,9 @@ class ReviewCommentPlace:
         )
 
     def recount(self, number: int) -> Self:
-        """Returns the place with `number`, GitHub's new count of the comments that changed at or after `read_from`."""
+        """Records `number`, GitHub's new count of the comments that changed at or after `read_from`. Returns the new
+        place.
+        """
         return replace(self, read_number=number, recounted=True)
 
     def leave(self) -> Self:
@@ -94,9 +96,13 @@ class ReviewCommentPlace:
         return type(self)(in_bulk=False, read_from=self.read_from, read_number=self.read_number)
 
     def leave_as_read(self, since: datetime) -> Self:
-        """Returns the place after the list was read whole from `since` on. The next leg stops reading at `since`."""
+        """Records that the list was read whole from `since` on, and returns the new place. The next leg reads the list
+        only up to `since`.
+        """
         return type(self)(in_bulk=False, read_from=since, read_number=self.counted)
 
     def for_next_leg(self) -> Self:
-        """Returns the place for the next leg. The place records which part of the list need not be read again."""
+        """Returns the place at which the next leg begins. The place still records which part of the list was read, so
+        that this part is not read again.
+        """
         return type(self)(read_from=self.read_from, read_number=self.read_number)

@@ -75,8 +75,8 @@ class SecondLook:
         """Stored children of each parent, by node id: an estimate of how many a new reading returns."""
 
     async def turn(self, position: ThreadPosition) -> Turn[ThreadPosition] | None:
-        """Returns the turn with the parts that are to be read again and the notes that stay. Returns None if there is
-        nothing to check.
+        """Returns the next turn of the check, with the parts to be read again and the notes that stay. Returns None if
+        there is nothing to check.
         """
         table, repository_id = self._sweep.data_type, self._sweep.repository.repository_id
         async with self._database.transaction() as connection:
@@ -122,11 +122,11 @@ class SecondLook:
         )
 
     async def _look_at_permissions(self, position: ThreadPosition, left: list[Note]) -> Turn[ThreadPosition]:
-        """Returns the turn that checks the notes `left`. Each of these notes is about something that all pull requests
-        lack, because a permission was missing.
+        """Returns the turn that checks the notes `left`. Each of these notes is about data that all pull requests lack
+        because of a missing permission.
 
-        A few pull requests are requested for each note. If GitHub now shows the missing thing on them, all pull
-        requests that lack it are read again.
+        For each note, a few pull requests are requested. If GitHub now shows the data on these pull requests, all pull
+        requests that lack the data are read again.
         """
         repository_id, since = self._sweep.repository.repository_id, self._sweep.cutoff_at
         async with self._database.transaction() as connection:
@@ -158,8 +158,8 @@ class SecondLook:
         return turn
 
     def _threads_with_lists(self, left: list[Note], position: ThreadPosition) -> list[Part]:
-        """Returns a part for each thread that, according to the notes `left`, lacks entries of its own lists (labels,
-        assignees, ...).
+        """Returns a part for each thread of the notes `left`. These notes are about entries that a thread's own lists
+        lack (labels, assignees, ...).
         """
         missing: Counter[tuple[str, int | None]] = Counter()
         for note in left:
@@ -170,9 +170,9 @@ class SecondLook:
         ]
 
     async def _look_at_threads(self, turn: Turn[ThreadPosition], left: list[Note], gone: list[tuple[str, int]]) -> None:
-        """Checks threads that GitHub did not show: those of the notes `left`, and the threads `gone` (node id and
-        number), which are marked as gone. Adds to `turn` a part for each thread that GitHub shows now, and the notes
-        that stay.
+        """Checks whether GitHub now shows the threads of the notes `left`, and the threads `gone`, which are marked as
+        gone. `gone` has the node id and the number of each thread. Adds to `turn` a part for each thread that GitHub
+        shows now, and the notes that stay.
         """
         of_notes = {note.node_id: note for note in left}
         numbers: dict[str, int | None] = {**dict(gone), **{note.node_id: note.number for note in left}}
@@ -199,11 +199,12 @@ class SecondLook:
     async def _look_at_unavailable(
         self, turn: Turn[ThreadPosition], left: list[Note], parents: dict[str, int], position: ThreadPosition
     ) -> None:
-        """Checks the connections of the notes `left`, which failed at every size. Adds to `turn` a part for each
-        connection that GitHub serves now, and the notes that stay. `parents` maps a thread's node id to its GitHub id.
+        """Checks the connections of the notes `left`, which earlier failed at every size. Adds to `turn` a part for
+        each connection that GitHub serves now, and the notes that stay. `parents` maps a thread's node id to its GitHub
+        id.
 
-        One item of each connection is requested. Of a timeline that failed only for some item types, items of these
-        types are requested.
+        One item of each connection is requested. If a note names the item types of a timeline that failed, items of
+        these types are requested.
         """
         types = {note.node_id: types_in(note.words, self._type.item_types) for note in left}
         for by_type in (True, False):
@@ -220,12 +221,12 @@ class SecondLook:
     async def _answered(
         self, turn: Turn[ThreadPosition], parts: dict[str, Part], item_types: list[str] | None
     ) -> set[str]:
-        """Returns the keys of those `parts` for which GitHub answers. A key is the node id of the part's thread.
-        Timelines are requested with items of the types `item_types`. If `item_types` is None, one item of any type is
-        requested.
+        """Requests a page of each of the connections `parts`, and returns the keys of the parts that GitHub served.
+        `parts` maps a thread's node id to its part. `item_types` are the types of a timeline's items to request. If
+        `item_types` is None, one item of any type is requested.
 
-        If one node fails, GitHub fails the whole request. Each half of the nodes is then requested by itself. At most
-        `MOST_LOOKS` requests are sent.
+        GitHub fails the whole request if one connection fails. Each half of the connections is then requested by
+        itself. At most `MOST_LOOKS` requests are sent.
         """
         answered: set[str] = set()
         groups = [random.sample(sorted(parts), len(parts))]  # nosec B311 # an order, no secret

@@ -18,8 +18,8 @@ class LostThread(TooLarge):
 
 
 def unless_blank(read: Threads, seen: int) -> Threads:
-    """Returns the page `read`. Raises `TooLarge` if it has no threads although the list goes on, and GitHub counts more
-    than `seen` threads: a smaller page may show those that this one leaves out.
+    """Returns the page `read`. Raises `TooLarge` if the page has no threads, although the list continues and GitHub
+    counts more than `seen` threads. The error is `TooLarge` because a smaller page may show the missing threads.
     """
     if read.last is None and not read.withheld and read.end_cursor is not None and seen < read.total:
         raise TooLarge("blank_page", f"GitHub shows no thread after {seen} of {read.total}, and a next page")
@@ -40,17 +40,17 @@ class ThreadList:
         self._accepts_lost = False
 
     def begin_turn(self, *, failures: int) -> None:
-        """Begins a turn. `failures` is the number of listings in a row that asked for one thread and did not show that
-        thread.
+        """Begins a turn. `failures` is the number of listings in a row that were requested for a single thread and did
+        not show that thread.
         """
         self._accepts_lost = failures >= MOST_LIST_FAILURES - 1
 
     async def page(self, cursor: str | None, *, by_birth: bool = False, comments: bool = False) -> Listing:
-        """Returns the listing behind `cursor`, latest update first. With `by_birth`, the listing is in order of
-        creation, oldest first. With `comments`, the listing has the number of comments of each thread.
+        """Returns the page of the list that follows `cursor`, latest update first. With `by_birth`, the list is in
+        order of creation, oldest first. With `comments`, the page has the number of comments of each thread.
 
         Raises `LostThread` if a thread is null without a reason, because a smaller page may show the thread. After two
-        such failures in a row for this thread alone, nothing is raised, and the listing counts the thread as lost.
+        such failures in a row for a single thread, no error is raised, and the thread is counted in `Listing.lost`.
         """
         first = self._sizes.ask("listing")
         listing = await self._read(first, cursor, by_birth=by_birth, comments=comments)
@@ -60,7 +60,7 @@ class ThreadList:
 
     async def next_one(self, cursor: str | None) -> Listing:
         """Returns a listing of only the next thread behind `cursor`, in order of the latest update. If GitHub does not
-        show the thread, the listing counts the thread as lost.
+        show the thread, the thread is counted in `Listing.lost` or `Listing.withheld`.
         """
         return await self._read(1, cursor)
 

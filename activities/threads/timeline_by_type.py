@@ -1,8 +1,8 @@
 """Reads a timeline by item type if the timeline fails at every size. Item types that still fail are read by REST
 (decision 15).
 
-The part's kind and its `split` record how far the timeline is read. Each request is one turn. A turn stores items, asks
-for fewer types, or counts as a failure.
+The part's kind and its `split` record how far the timeline is read. Each turn sends one request. After a failure, the
+next request asks for fewer item types.
 """
 
 from activities.threads.look_ahead import LookAhead
@@ -28,13 +28,15 @@ OWN_CONNECTIONS: dict[str, PartKind] = {COMMENT: "comments", REVIEW: "reviews"}
 
 
 def begin(part: Part, item_types: list[str]) -> Part:
-    """Returns the part for a timeline that fails as a whole. The part has the item types in two groups."""
+    """Returns a part that reads the timeline by item type. `part` is the part of kind timeline whose request failed at
+    every size. The item types are divided into two groups, with one request for each group.
+    """
     split = Split(_halves(item_types))
     return Part("timeline_by_type", part.node_id, part.number, part.began_at, parent=part.parent, split=split)
 
 
 def types_in(words: str, known: tuple[str, ...]) -> list[str]:
-    """Returns the item types with which a note's `words` begin. Returns an empty list if not all of them are in
+    """Returns the item types with which a note's `words` begin. Returns an empty list if one of these words is not in
     `known`.
     """
     named = words.partition(": ")[0].split(", ")
@@ -51,8 +53,8 @@ class TimelineByType:
         self._look_ahead = look_ahead
 
     async def turn(self, position: ThreadPosition, part: Part) -> Turn[ThreadPosition]:
-        """Returns the turn of the part's next request. Raises `RetryNow` for an error that may pass. If the error does
-        not pass, `too_large` is called.
+        """Sends the part's next request, and returns the turn. Raises `RetryNow` for an error that may pass. If the
+        error does not pass, the caller calls `too_large`.
         """
         if part.kind == "timeline_by_rest":
             return await self._rest(position, part)
@@ -96,8 +98,9 @@ class TimelineByType:
         return self._end(Turn(position), part, f"REST: {error.message}")
 
     def _failed(self, position: ThreadPosition, part: Part, words: str) -> Turn[ThreadPosition]:
-        """Returns the turn after a failure. A group of types is halved. A single type is read item by item. If that
-        fails, too, the type is left to REST.
+        """Returns the turn after a failure. A group of item types is halved. A single type is then read item by item.
+        If that fails, too, the type is read by REST. After `MOST_FAILURES` failures, all remaining types are read by
+        REST.
         """
         split = _split(part)
         split.failures, split.words = split.failures + 1, words
@@ -116,7 +119,9 @@ class TimelineByType:
         return self._next(Turn(position), part)
 
     def _next(self, turn: Turn[ThreadPosition], part: Part) -> Turn[ThreadPosition]:
-        """Moves the part to its next group of types, to REST, or to its end. Returns `turn` with that step."""
+        """Decides how the part continues: with its next group of item types, or with REST. If nothing is left to read,
+        the part ends. Adds the decision to `turn`, and returns `turn`.
+        """
         split = _split(part)
         if part.attempts >= MOST_ATTEMPTS:
             # Readings that are never the same twice.

@@ -1,5 +1,5 @@
-"""Finds comments that did not change their thread's `updatedAt`. The catch-up misses such comments. REST's lists have
-them, because these lists show all comments that changed since a given moment.
+"""Finds comments that did not change their thread's `updatedAt`. The catch-up misses such comments. REST's lists show
+such comments, because a list has all comments that changed since a given moment.
 """
 
 from datetime import timedelta
@@ -30,8 +30,8 @@ ONE_SECOND = timedelta(seconds=1)
 
 
 class UnbumpedComments:
-    """Reads REST's lists of comments one after the other. Adds a part for each thread with a comment that is not
-    stored, or that is stored in another version.
+    """Reads REST's lists of comments one after the other. A thread becomes a part if it has a listed comment that is
+    not stored, or is stored in another version.
     """
 
     def __init__(
@@ -61,7 +61,9 @@ class UnbumpedComments:
         return bool(self._type.comment_routes) and not recent and position.has_threads
 
     async def turn(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """Returns the turn of the next page of the present list, which is read in order of change."""
+        """Reads the next page of the present list, and returns the turn. The comment with the oldest change comes
+        first.
+        """
         if position.by_totals:
             return await self._totals(position)
         assert position.first_floor is not None, "the history fixes the first floor"
@@ -104,10 +106,11 @@ class UnbumpedComments:
         return position.end_comment_lists()
 
     def fall_back(self, position: ThreadPosition, why: str) -> Turn[ThreadPosition]:
-        """Returns the turn that stops reading the list. In place of a list of conversation comments, the threads'
-        numbers of comments are compared with the stored numbers.
+        """Stops the reading of the present list, and returns the turn. `why` is the reason, which the proof repeats.
 
-        Review comments cannot be found in another way, so the next sweep reads their list from the same moment on.
+        A list of conversation comments is replaced by a comparison of the threads' numbers of comments with the stored
+        numbers. Review comments cannot be found in another way, so the next sweep reads their list from the same moment
+        on.
         """
         route = self._type.comment_routes[position.route]
         log.warning("no list of comments", route=route, why=why)
@@ -118,7 +121,7 @@ class UnbumpedComments:
         return Turn(left.to_comment_totals())
 
     async def _totals(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """Returns the turn that lists the next page of all threads in scope, with their numbers of comments. A thread
+        """Lists the next page of all threads in scope, with their numbers of comments, and returns the turn. A thread
         becomes a part if its number of comments differs from the stored number.
         """
         listing = await self._list.page(position.cursor, comments=True)
@@ -142,8 +145,8 @@ class UnbumpedComments:
         return Turn(position.next_comment_totals(listing.end_cursor, progress), put=put, points=2)
 
     async def _threads_to_read(self, comments: list[CommentSince]) -> dict[int, str]:
-        """Returns the stored threads for which `comments` has a comment that is not stored, or that is stored in
-        another version. Each thread is returned as its number and its node id.
+        """Returns the stored threads for which `comments` has a comment that is not stored, or is stored in another
+        version. The result maps each thread's number to its node id.
         """
         numbers: set[int] = set()
         async with self._database.transaction() as connection:
