@@ -1,1 +1,1 @@
-"""Reads a repository's events outside its threads: stars, forks, releases, pushes and the rest of its feed."""
+"""Reads a repository's events, such as stars, forks, releases and pushes. Derives other events from stored threads."""

@@ -7,8 +7,8 @@ from pydantic import AwareDatetime
 
 @dataclass(frozen=True, kw_only=True)
 class Counted:
-    """GitHub's counts of a repository, taken before its events were read. A sweep that begins within the next hour and
-    finds the same counts does not request the events API.
+    """GitHub's counts of a repository, taken before a sweep read the repository's events. If a later sweep finds the
+    same counts within the hour, the later sweep does not request the events API.
     """
 
     stars: int

@@ -23,10 +23,11 @@ MOST_HEADS = 3
 
 
 class CommitHistory:
-    """Reads the commits that no stored push contains, from the head of the default branch down to the cutoff.
+    """Reads the default branch from its head down to the cutoff. Derives a push from each commit that no stored push
+    contains.
 
-    A commit's date does not tell when the commit was pushed, so the reading follows the branch from each commit to its
-    first parent. Each page begins at the first commit on this path that the page before did not list.
+    A commit's date does not tell when the commit was pushed. So the reading does not go by dates, but from each commit
+    to the commit's first parent. Each page begins at the first commit on this path that no earlier page listed.
     """
 
     name: EventSourceName = "history"
@@ -90,12 +91,12 @@ class CommitHistory:
         return Turn(after, page=page, points=read.cost, requests=1)
 
     def _must_ask_for_head(self, position: EventPosition) -> bool:
-        """Returns whether GitHub has to be asked for the head of the default branch before this sweep reads its first
-        commits.
+        """Returns whether to request the head of the default branch before this sweep reads its first commits. Usually
+        no request is needed, because GraphQL's list of forks has the head.
 
-        Normally the head comes with the list of forks. Only a sweep that resumes an earlier sweep has to ask, in two
-        cases. In one case, REST lists the forks, and the earlier sweep ended over an hour ago. In the other case, the
-        earlier sweep noted the history, and the head is unknown without a recorded reason.
+        If this sweep resumes an earlier sweep, a request is needed in two cases. In the first case, REST lists the
+        forks, and the earlier sweep's events are complete only up to a moment over an hour ago. In the second case, the
+        earlier sweep noted the source `history`, and neither the head nor a reason for hiding the head is known.
         """
         if position.inherited_as_of is None or position.places[self.name].oids is not None:
             return False
@@ -109,11 +110,11 @@ class CommitHistory:
         await probe(self._github)
 
     async def _without(self, position: EventPosition, place: EventPlace, oid: str, head: str) -> Turn[EventPosition]:
-        """Returns the turn after GitHub did not find commit `oid`, which a forced push has removed. Reading resumes at
-        `head`, the head of the branch.
+        """Returns the turn after GitHub did not find commit `oid`, because a forced push has removed the commit.
+        Reading resumes at the head of the branch, `head`.
 
-        If `oid` is the head itself, GitHub is asked for the new head. The source is skipped if there is no other head,
-        or after `MOST_HEADS` new heads.
+        If `oid` is the head itself, the new head is requested. The source is skipped if GitHub names no other head, or
+        after `MOST_HEADS` new heads.
         """
         log.info("a commit is gone", oid=oid)
         if oid != head:
@@ -148,8 +149,8 @@ class CommitHistory:
         """Follows the branch through the commits of the page `read`, from commit `oid` on. At the head of a stored
         push, continues at the commit before that push.
 
-        Returns a page with a push for each commit on the way that is not the head of a stored push. Also returns the
-        commits at which the next page begins.
+        Returns a page with a new push for each commit on the way, except for the heads of stored pushes. Also returns
+        the commits at which the next page begins.
         """
         pushed: dict[str, list[str]] = {}
         for push in await feed.pushed(connection, self._repository, ref, list(read.commits)):

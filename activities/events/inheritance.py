@@ -1,5 +1,5 @@
-"""Decides where a sweep takes over from an earlier sweep: where each source resumes, and down to which moment each
-source is read for news.
+"""Decides how a sweep resumes an earlier sweep. Each source gets the place at which its reading resumes, and the moment
+down to which its new items are read.
 """
 
 from dataclasses import replace
@@ -20,8 +20,9 @@ WEEK = timedelta(weeks=1)
 
 
 def begin(position: EventPosition, covered: Coverage | None, cutoff_at: datetime, now: datetime) -> EventPosition:
-    """Returns the position at which a sweep begins. The sweep takes over from `covered`, the coverage of earlier
-    sweeps. If `covered` is None or ended before the cutoff, the sweep begins at the top of every source.
+    """Returns the position at which a sweep begins. `covered` is the coverage of earlier sweeps, and the new sweep
+    resumes from this coverage. The new sweep begins at the top of every source if `covered` is None, or if `covered` is
+    complete only up to a moment before the cutoff.
     """
     if covered is None or covered.as_of - CLOCK_SLACK < cutoff_at:
         return position.begin()
@@ -31,25 +32,28 @@ def begin(position: EventPosition, covered: Coverage | None, cutoff_at: datetime
 
 
 def is_deep_enough(position: EventPosition, cutoff_at: datetime) -> bool:
-    """Returns whether the earlier sweep that `position` resumes read down to `cutoff_at` or further."""
+    """Returns whether an earlier sweep read the events down to `cutoff_at` or further. `position` resumes that sweep.
+    Returns False if `position` resumes no sweep.
+    """
     return position.low is not None and position.low <= cutoff_at
 
 
 def is_stale(position: EventPosition, now: datetime) -> bool:
-    """This sweep may have taken over the position of an earlier sweep. Returns whether the events of that earlier sweep
-    are complete only as of a moment over an hour ago (`inherited_as_of`). One request to the events API may then miss
-    news since that moment. Returns False if this sweep took over no position.
+    """Returns whether the events of an earlier sweep are complete only up to a moment over an hour before `now`.
+    `position` resumes that sweep. The events since then may be more than one request to the events API returns.
+
+    Returns False if `position` resumes no sweep.
     """
     return position.inherited_as_of is not None and now - position.inherited_as_of > FRESH
 
 
 def inherit(position: EventPosition, cutoff_at: datetime, *, fresh: bool) -> EventPosition:
-    """Returns the position in which each source takes over from the earlier sweep. A source is open if something of it
-    is left to read. All other sources are complete.
+    """Returns the position with the place at which each source resumes. `position` resumes an earlier sweep. A source
+    is open if the new sweep has to read something of the source. All other sources are complete.
 
-    `fresh` says whether the earlier sweep's events are complete as of a moment within the last hour. If so, only the
-    events API is read for news. An unfinished source then resumes where the earlier sweep stopped, and a finished
-    source is read again only where items were absent.
+    `fresh` says whether the earlier sweep's events are complete up to a moment within the last hour. If so, only the
+    events API is read for news. An unfinished source then resumes where the earlier sweep stopped. Of a finished
+    source, only the pages on which GitHub did not show every item are requested again.
 
     If not `fresh`, each source is read from its top down to that moment. Reading then continues where the earlier sweep
     stopped.
@@ -126,8 +130,8 @@ def _inherited(
 
 
 def go_below(position: EventPosition, source: EventSourceName, place: EventPlace, cutoff_at: datetime) -> EventPlace:
-    """Returns the place at which a source continues below the part that an earlier sweep read. Returns a complete place
-    if nothing older is in scope.
+    """Returns the place from which the source continues below the items that an earlier sweep read. Returns a complete
+    place if no older items are in scope.
     """
     if place.tail and place.below is not None:
         # GitHub counts more than it showed before the list ended there.

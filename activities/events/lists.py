@@ -37,11 +37,11 @@ BLANK_SIZE = 50
 
 
 class ListSource:
-    """Reads one of GitHub's lists page by page, down to the cutoff. If an earlier sweep read the list, only two parts
-    are read: the items above the place where that sweep began, and then the items below the place where it ended.
+    """Reads one of GitHub's lists page by page, down to the cutoff. If an earlier sweep read the list, the new items
+    are read first, down to the moment `until` of the place. Reading then continues where the earlier sweep stopped.
 
-    `ways` are the APIs that have the list. If an API refuses the list, fails to serve the list or never ends it, the
-    next API is used.
+    `ways` names the APIs that have the list. If an API refuses the list, fails to serve the list or never ends the
+    list, the next API is used.
     """
 
     name: EventSourceName
@@ -87,8 +87,8 @@ class ListSource:
         return await self._after(position, place, read)
 
     async def _look_again(self, position: EventPosition, place: EventPlace) -> Turn[EventPosition]:
-        """Returns the turn that requests the first page of `place.again` once more. An earlier sweep did not get every
-        item of this page from GitHub.
+        """Requests the first page of `place.again` once more, and returns the turn. GitHub did not show every item of
+        this page to an earlier sweep.
         """
         page = place.again[0]
         try:
@@ -128,12 +128,12 @@ class ListSource:
             await probe(self._github)
 
     async def _ask(self, way: int, cursor: str | None, size: int) -> EventPage:
-        """Requests the page after `cursor` from the API `ways[way]`."""
+        """Requests `size` items after `cursor` from the API `ways[way]`. `cursor` is None for the top of the list."""
         raise NotImplementedError
 
     async def _find_place_behind(self, place: EventPlace) -> str | None:
-        """Returns a cursor behind the next item after `place`, without loading that item. Returns None if GitHub gives
-        no cursor.
+        """Skips the next item of the list, because GitHub fails to serve the item. Returns the cursor behind the item,
+        or None if GitHub gives no cursor.
         """
         return str(int(place.cursor or 0) + 1) if self._is_numbered(place) else None
 
@@ -182,7 +182,9 @@ class ListSource:
         return self._turn(after, read)
 
     def _is_over(self, _position: EventPosition, place: EventPlace, read: EventPage) -> bool:
-        """Returns whether the page reached the cutoff, or the moment at which an earlier sweep began."""
+        """Returns whether the page `read` reached the moment down to which this sweep reads. This moment is
+        `place.until`, or the cutoff if `place.until` is None.
+        """
         return read.oldest is not None and read.oldest < (place.until or self._sweep.cutoff_at)
 
     def _oldest(self, _place: EventPlace, _read: EventPage) -> datetime | None:
@@ -192,7 +194,7 @@ class ListSource:
         return self.ways[place.way] == "REST"
 
     def _offset(self, place: EventPlace) -> int:
-        """Returns the number of items above the place if the list has numbered pages. Returns 0 for other lists."""
+        """Returns the number of items before the place if the pages are numbered. Returns 0 for all other pages."""
         return int(place.cursor or 0) if self._is_numbered(place) else 0
 
     def _turn(self, position: EventPosition, read: EventPage | None = None, requests: int = 1) -> Turn[EventPosition]:
@@ -206,8 +208,8 @@ class ListSource:
     # --- What GitHub does not give
 
     async def _is_suspicious(self, place: EventPlace, read: EventPage) -> bool:
-        """Returns whether an empty page is in doubt, because GitHub counts more items than it showed, or because
-        Postgres has rows of this list.
+        """Returns whether the empty page `read` may be wrong. This is so if GitHub counts more items than the list
+        showed. At the top of the list, this is also so if rows of the list are stored.
         """
         if read.total:
             if place.is_at_top:
@@ -226,12 +228,13 @@ class ListSource:
         return stored.get(self.name, 0) > 0
 
     async def _after_blank(self, position: EventPosition, place: EventPlace, read: EventPage) -> Turn[EventPosition]:
-        """Returns the turn after an empty page that is in doubt. The page is requested once more, with another size,
+        """Returns the turn after an empty page that may be wrong. The page is requested once more, with another size,
         unless an earlier sweep noted the source.
 
         If the page is still empty, the list counts as ended, with two exceptions at the top of the list. If GitHub
-        counts items but shows none, the source continues with its next API, or is skipped with a note if it has no next
-        API. If GitHub counts none but rows of stars or forks are stored, the source is skipped without a note.
+        counts items but shows none, the source continues with its next API. If the source has no next API, the source
+        is skipped with a note. If GitHub counts no items but rows of stars or forks are stored, the source is skipped
+        without a note.
         """
         place = place.count_blank(read.page.asked_at)
         if place.blanks < MOST_BLANKS and not place.noted:
@@ -261,8 +264,8 @@ class ListSource:
         """Returns the turn that stops using the present API. The source continues with its next API, or is skipped if
         it has no next API.
 
-        `words` is the reason. For a skipped source, `kind` is the kind of its note, and `missing` is the number of
-        items in that note, 0 if unknown. `read` is an answer whose rows the turn stores.
+        `words` is the reason. If the source is skipped, `kind` is the kind of the source's note. `missing` is the
+        number of items in that note, or 0 if the number is unknown. `read` is an answer whose rows the turn stores.
         """
         place = position.places[self.name]
         log.warning("a list is given up", source=self.name, way=self.ways[place.way], kind=kind, why=words)
@@ -289,7 +292,7 @@ class Stargazers(ListSource):
 
 
 class Forks(ListSource):
-    """Reads forks. By GraphQL, the first page also brings the head of the default branch."""
+    """Reads forks. If GraphQL lists the forks, the first page also has the latest commit of the default branch."""
 
     name: EventSourceName = "forks"
     is_long = True
@@ -346,13 +349,13 @@ class Releases(ListSource):
         return await events.read_releases(self._github, self._repository, size, int(cursor or 0))
 
     def _is_over(self, _position: EventPosition, _place: EventPlace, _read: EventPage) -> bool:
-        """Always False. The list is read to its end, because a draft may be published long after it was created."""
+        """Always False. GitHub orders releases by creation, but a draft may be published long after its creation."""
         return False
 
 
 class Activity(ListSource):
-    """Reads the changes of branches, such as pushes. GitHub lists about a year of them. If GitHub refuses the list,
-    pushes are derived from commits instead (`CommitHistory`).
+    """Reads the changes of branches, such as pushes. GitHub's list reaches back about a year. Older pushes are derived
+    from commits (`CommitHistory`). If GitHub refuses the list, all pushes are derived from commits.
     """
 
     name: EventSourceName = "activity"

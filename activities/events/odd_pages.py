@@ -20,7 +20,7 @@ MOST_LOOKS = 25
 
 @dataclass(frozen=True, kw_only=True)
 class OddPage:
-    """A page of a list on which GitHub did not show every item."""
+    """The request and the counts of one page of a list. A page is odd if GitHub did not show every item of the page."""
 
     cursor: str | None
     """The cursor that the page was requested with; None: the top of the list."""
@@ -45,8 +45,8 @@ class OddPage:
         return self.hidden + self.unserved + self.missing
 
     def now(self, seen: Self, *, more: bool, total: int | None) -> Self:
-        """Returns the page with the items that GitHub does not show at present. `seen` is the page as GitHub shows it
-        now.
+        """Returns this page with new counts of the items that GitHub does not show. `seen` is the same page as GitHub
+        shows it now.
 
         `more` says whether another page follows in the list. `total` is GitHub's count of the list. `total` is None if
         GitHub gives no count.
@@ -58,11 +58,12 @@ class OddPage:
 
 
 def with_page(odd: Sequence[OddPage], page: OddPage) -> list[OddPage]:
-    """Returns `odd` with `page` added. `page` is merged into the last page of `odd` if one request can return both
-    pages, or if `odd` is full (`MOST_ODD_PAGES`).
+    """Returns `odd` with `page` added.
 
-    After failures of GitHub, pages may be as small as single items. Merging such pages saves requests, because one
-    request then asks for many of them again.
+    `page` is merged into the last page of `odd` if one request can return both pages. Merging saves requests, because
+    pages may be as small as single items after failures of GitHub. A page with unserved items is not merged, because a
+    larger request would fail as a whole. If `odd` is full (`MOST_ODD_PAGES`), only the counts of `page` are added to
+    the last page.
     """
     last = odd[-1] if odd else None
     if last is None:
@@ -90,6 +91,6 @@ def _added(page: OddPage, other: OddPage) -> OddPage:
 
 
 def pages_to_look_at(odd: Sequence[OddPage]) -> list[OddPage]:
-    """Returns the odd pages that the next sweep requests again. Later sweeps request the remaining odd pages."""
+    """Returns the first pages of `odd`, which one sweep requests again. Later sweeps request the remaining pages."""
     absent = sum(page.absent for page in odd)
     return list(odd[: min(max(LOOKS, -(-absent // ITEMS_PER_LOOK)), MOST_LOOKS)])

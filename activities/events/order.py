@@ -1,4 +1,6 @@
-"""Decides which event source is read next, and what one leg leaves to the next leg."""
+"""Decides which event source is read next, and which sources a leg does not finish. The next leg finishes these
+sources.
+"""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -10,8 +12,8 @@ from store.sweeps import Sweep
 
 
 class Order:
-    """The order in which one sweep reads its sources. `down_to` is the moment down to which the leg reads. If `down_to`
-    is None, the leg leaves nothing to a next leg.
+    """Decides in which order one sweep reads its sources. `down_to` is the moment down to which the present leg reads.
+    If `down_to` is None, the leg reads every source down to the cutoff.
     """
 
     def __init__(self, sources: Iterable[EventSource], down_to: datetime | None) -> None:
@@ -19,10 +21,10 @@ class Order:
         self._down_to = down_to
 
     def next(self, position: EventPosition) -> EventSource | None:
-        """Returns the source to read next. Returns None if this leg has no source left to read.
+        """Returns the source to read next. Returns None if this leg has no further source to read.
 
-        If an earlier sweep ended within the hour, the events API comes first, because one request to the events API
-        then returns all news.
+        The events API comes first if an earlier sweep's events are complete up to a moment within the last hour
+        (`position.fresh`). One request to the events API then returns all news.
         """
         names: list[EventSourceName] = list(self._sources)
         if position.fresh:
@@ -33,7 +35,9 @@ class Order:
         return None
 
     def is_left(self, position: EventPosition, name: EventSourceName) -> bool:
-        """Returns whether this leg leaves the rest of the source `name` to the next leg."""
+        """Returns whether the next leg reads the rest of the source `name`, because this leg has read the source far
+        enough. Also returns True for a source that builds on such a source.
+        """
         if self._down_to is None:
             return False
         source, place = self._sources[name], position.places[name]
@@ -46,10 +50,10 @@ class Order:
 
 
 def reached_leg_end(sweep: Sweep, oldest: datetime | None) -> bool:
-    """Returns whether a page reached the end of this leg: whether `oldest` is before the moment down to which the leg
-    reads. Returns False if `oldest` is None, or if the leg reads to the end of the sweep.
+    """Returns whether a page reached the end of this leg. This is so if `oldest` is before the moment down to which the
+    leg reads. Returns False if `oldest` is None, or if the leg reads down to the cutoff.
 
-    `oldest` is the time of the page's oldest item. For a page of commits, it is the time of the latest commit, because
-    the dates of commits are in no order.
+    `oldest` is the time of the page's oldest item. For a page of commits, `oldest` is the time of the latest commit,
+    because the dates of commits are in no order.
     """
     return sweep.down_to is not None and oldest is not None and oldest < sweep.down_to

@@ -20,7 +20,7 @@ SOURCES: tuple[EventSourceName, ...] = get_args(EventSourceName)
 
 @dataclass(frozen=True, kw_only=True)
 class EventPlace:
-    """The place from which the reading of one event source resumes. Lists are ordered newest first."""
+    """Where the reading of one event source resumes. Lists are ordered newest first. Methods return a new place."""
 
     status: Literal["open", "complete", "skipped"] = "open"
     reason: str = ""
@@ -85,32 +85,34 @@ class EventPlace:
 
     @property
     def absent(self) -> int:
-        """The number of items that exist and that GitHub does not show."""
+        """The number of items that GitHub did not show: hidden, missing and unserved items together."""
         return self.hidden + self.missing + self.unserved
 
     @property
     def offset(self) -> int | None:
-        """The number of items above the place in the list. None if this sweep did not read the list from its top."""
+        """The number of items in the list before this place. None if this sweep did not read the list from its top."""
         return None if self.listed is None else self.listed + self.unserved + self.missing
 
     @property
     def tail(self) -> int:
-        """The number of missing items of unknown page. They may be behind the last item that GitHub showed."""
+        """The number of missing items whose page is not known. The list may have ended before these items."""
         return max(self.missing - sum(page.missing for page in self.odd), 0)
 
     @classmethod
     def look_again(cls, way: int = 0) -> Self:
-        """Returns the top of a source that an earlier sweep skipped and noted. `way` is the index of the API to use."""
+        """Returns the place at the top of a source that an earlier sweep could not read. The source then gets only one
+        attempt, through the API with the index `way`.
+        """
         return cls(way=way, noted=True)
 
     def give_up(self, reason: str, kind: NoteKind | None, missing: int = 0) -> Self:
-        """Returns the place of a source that is skipped. `reason` is in GitHub's words, or in ours. `kind` is the kind
-        of the source's note. `kind` is None if nothing is noted, because GitHub may serve the source later.
+        """Marks the source as skipped for the given reason. `kind` is the kind of the note on the source. `kind` is
+        None if no note is written. `missing` is the number of items that GitHub did not show.
         """
         return type(self)(status="skipped", reason=reason, kind=kind, missing=missing, as_of=self.as_of, way=self.way)
 
     def take_next_way(self, reason: str) -> Self:
-        """Returns the place at the top of the same list in the source's next API. `reason` says why the API changes."""
+        """Changes to the source's next API, and moves to the top of the list. `reason` says why the API changes."""
         return type(self)(reason=reason, way=self.way + 1, as_of=self.as_of)
 
     def after_page(
@@ -124,11 +126,11 @@ class EventPlace:
         oldest: datetime | None = None,
         total: int | None = None,
     ) -> Self:
-        """Returns the place with the counts and the depth that a page of the list showed. The cursor does not change.
+        """Adds `page`, the page just read, to the counts of the place. The cursor does not change.
 
-        `more` says whether another page follows. `depth` is the earliest time on the page, of the times by which the
-        list is ordered, and `ties` are the ids of the page's items at that time. `oldest` is the earliest week read so
-        far, for star_history only. `total` is GitHub's count of the list.
+        `more` says whether another page follows. `depth` is the earliest time on the page, and `ties` are the ids of
+        the page's items at that time. Both use the times by which the list is ordered. `oldest` is the earliest week
+        read so far, for star_history only. `total` is GitHub's count of the list.
         """
         if self.is_at_top and self.until is None:
             place = replace(self, hidden=0, unserved=0, missing=0, odd=[], listed=0)
@@ -156,7 +158,7 @@ class EventPlace:
         )
 
     def remember(self, page: OddPage) -> Self:
-        """Counts the items that this page did not show, and notes the page, so that a later sweep requests it again."""
+        """Counts the items that this page did not show. Remembers the page, so that a later sweep requests it again."""
         return replace(
             self,
             hidden=self.hidden + page.hidden,
@@ -166,7 +168,7 @@ class EventPlace:
         )
 
     def forget(self, cursor: str | None) -> Self:
-        """Returns the place that no longer counts the absent items of the odd page at this cursor."""
+        """Removes the odd page that begins at `cursor`, and subtracts the page's counts from the place's counts."""
         place = self
         for page in self.odd:
             if page.cursor == cursor:
@@ -180,15 +182,15 @@ class EventPlace:
         return place
 
     def count_blank(self, asked_at: datetime) -> Self:
-        """Returns the place after one more empty page in a row. The page is in doubt, because the list has items."""
+        """Counts one more empty page in a row, although the list should have items."""
         return replace(self, as_of=self.as_of or asked_at, blanks=self.blanks + 1)
 
     def count_missing(self, total: int | None, last: OddPage, end: str | None) -> Self:
-        """Returns the place at the end of a list. Items that GitHub counts and did not show are counted as missing.
+        """Counts as missing, at the list's end, the items that GitHub counts in `total` and that no page showed.
 
-        `last` is the list's last page, and `end` is the cursor behind that page. As many missing items as fit on the
-        last page are assumed there. If more are missing, the list may have ended too early, so later sweeps read on
-        from `end`.
+        The number of missing items stays as it is if `total` changed while the list was read. `last` is the last page,
+        and `end` is the cursor behind the last page. As many missing items as fit on the last page are assigned to it.
+        If more items are missing, GitHub may have ended the list too early. A later sweep then continues from `end`.
         """
         place = self
         if self.listed is not None and total is not None and total == self.total:
@@ -204,16 +206,16 @@ class EventPlace:
         return replace(place, reached_end=False, below=end or place.below) if place.tail else place
 
     def look_at(self, now: OddPage) -> Self:
-        """Returns the place after the first page of `again` was requested once more, with the result `now`."""
+        """Removes the first page of `again`, because it was requested once more. `now` is the page as shown now."""
         place = replace(self.forget(now.cursor).remember(now), again=self.again[1:])
         return place if place.again else place.stop_looking()
 
     def stop_looking(self) -> Self:
-        """Returns the place without `again`. Later sweeps request those pages. With `only_again` it is complete."""
+        """Drops the pages of `again`, which a later sweep requests. Completes the source if `only_again` is set."""
         return replace(self, again=[], status="complete" if self.only_again else self.status)
 
     def pass_over(self, cursor: str) -> Self:
-        """Returns the place at `cursor`, behind one item that GitHub fails to serve."""
+        """Skips one item that GitHub fails to serve, and counts the item as unserved. `cursor` is behind that item."""
         place = replace(self, listed=0) if self.is_at_top else self
         return replace(
             place.remember(OddPage(cursor=self.cursor, size=1, unserved=1, offset=place.offset)),
@@ -222,31 +224,31 @@ class EventPlace:
         )
 
     def move_to(self, cursor: str, *, recent: bool) -> Self:
-        """Returns the place at the next page's `cursor`. `recent` says whether the last page ended the recent leg."""
+        """Moves to the next page, at `cursor`. `recent` says whether the last page reached the recent leg's end."""
         return replace(self, cursor=cursor, recent=recent)
 
     def move_below(self, cursor: str | None) -> Self:
-        """Returns the place at `cursor`, below the part that an earlier sweep read. None is the top of the list."""
+        """Moves to `cursor`, below the items that an earlier sweep read, or to the list's top if `cursor` is None."""
         return replace(self, cursor=cursor, until=None, progress=Progress(), listed=None)
 
     def complete(self) -> Self:
-        """Returns the place as complete. `below` and `reached_end` stay as an earlier sweep left them."""
+        """Marks the source as complete. `below` and `reached_end` keep the values that an earlier sweep stored."""
         return replace(self, status="complete", cursor=None)
 
     def complete_at(self, below: str | None) -> Self:
-        """Returns the complete place. Older items begin at `below`. `below` is None if the list was read whole."""
+        """Marks the source as complete. `below` is the cursor where older items begin, or None at the list's end."""
         return replace(self, status="complete", cursor=None, below=below, reached_end=below is None or self.reached_end)
 
     def complete_at_end(self) -> Self:
-        """Returns the place of a source that is complete and was read to its end."""
+        """Marks the source as complete, and as read to its end."""
         return replace(self, status="complete", reached_end=True)
 
     def complete_without_end(self) -> Self:
-        """Returns the place of a source that is complete for this cutoff, without a cursor for older items."""
+        """Marks the source as complete down to the cutoff. Older items may exist, but no cursor leads to them."""
         return replace(self, status="complete", cursor=None, reached_end=False)
 
     def restart(self) -> Self:
-        """Returns the place at the top of the list, because GitHub refused the cursor."""
+        """Moves back to the top, because GitHub refused a cursor or no longer has a commit. Counts the restart."""
         return replace(
             self,
             cursor=None,
@@ -258,43 +260,43 @@ class EventPlace:
         )
 
     def leave_for_next_leg(self) -> Self:
-        """Returns the place from which another leg or another job reads the older items."""
+        """Moves to the top, and stores the cursor in `below`. The next leg or another job reads on from `below`."""
         return replace(self, below=self.cursor or self.below, cursor=None, oids=None)
 
     def assume_complete(self) -> Self:
-        """Returns the place as complete, because another sweep read the source down to this job's cutoff."""
+        """Marks the source as complete, because another sweep read the source down to this job's cutoff."""
         return replace(self, status="complete")
 
     # history
 
     def ask_for_commit(self, oid: str, *, found: bool) -> Self:
-        """Returns the place after commit `oid` was requested. `found` says whether GitHub has the commit. A commit that
-        GitHub does not have, or that was requested before, counts as no progress.
+        """Counts the answer to a request for commit `oid`. `found` says whether GitHub has the commit. If GitHub does
+        not have the commit, or if the commit was requested shortly before, the answer counts as no progress.
         """
         short = oid[:12]
         moved = found and short not in self.asked
         return replace(self, asked=[*self.asked, short][-MOST_IDLE:], progress=self.progress.count(moved=moved))
 
     def at_commits(self, oids: list[str], asked_at: datetime, *, recent: bool | None) -> Self:
-        """Returns the place after a page. Reading continues at the commits `oids`. `recent` says whether the page
-        reached the end of the recent leg. `recent` is None if that is unknown.
+        """Moves to the commits `oids`, at which the next pages begin. `recent` says whether the last page reached the
+        end of the recent leg. `recent` is None if the last page has no commits.
         """
         return replace(self, as_of=self.as_of or asked_at, oids=oids, recent=self.recent if recent is None else recent)
 
     def at_bottom(self, oids: list[str], bottom: Iterable[str], asked_at: datetime) -> Self:
-        """Returns the place after a page below the cutoff. Reading continues at the commits `oids`, and skips the
-        commits `bottom` and all below them, because they are out of scope.
+        """Moves to the commits `oids`, after a page whose commits are all older than the cutoff. `bottom` are the
+        commits that follow the page. These commits and their ancestors are skipped, because they are out of scope.
         """
         return replace(self, as_of=self.as_of or asked_at, oids=oids, bottom=[*self.bottom, *bottom])
 
     def without_commit(self, oid: str, head: str) -> Self:
-        """Returns the place without commit `oid`, which GitHub no longer has. Reading resumes at `head`, because a
-        forced push has replaced a part of the branch.
+        """Records that GitHub no longer has commit `oid`, because a forced push removed the commit. Moves to the
+        branch's latest commit, `head`.
         """
         return replace(self, gone=[*self.gone, oid], oids=[head])
 
     def complete_history(self) -> Self:
-        """Returns the place of a complete history: every commit in scope belongs to a push."""
+        """Marks the history as complete, because every commit in scope belongs to a stored push."""
         return replace(self, status="complete", oids=None, reached_end=not self.bottom)
 
     # threads
@@ -330,7 +332,7 @@ class EventPosition(Position):
         return any(place.status == "open" for place in self.places.values())
 
     def left(self) -> dict[str, Any]:
-        """Returns the fields that later sweeps need to resume. The coverage stores these fields."""
+        """Returns the fields that a later sweep resumes from. The coverage stores these fields."""
         return self.to_commit({"places", "branch", "head", "counted"})
 
     def begin(self) -> Self:
@@ -338,8 +340,8 @@ class EventPosition(Position):
         return replace(self, places={source: EventPlace() for source in SOURCES})
 
     def take_over(self, left: "EventPosition", *, low: datetime, as_of: datetime) -> Self:
-        """Returns the position that takes over from an earlier sweep, which was complete from `low` to `as_of`. `left`
-        is the position that the earlier sweep stored in the coverage (`EventPosition.left`).
+        """Returns the position that resumes an earlier sweep. `left` has the fields that the earlier sweep stored in
+        the coverage (`EventPosition.left`). That sweep's events are complete from `low` to `as_of`.
         """
         return replace(
             self,
@@ -352,8 +354,8 @@ class EventPosition(Position):
         )
 
     def inherit(self, places: Mapping[EventSourceName, EventPlace], *, fresh: bool) -> Self:
-        """Returns the position with the places at which an earlier sweep left the sources. `fresh` says whether that
-        sweep's events are complete as of a moment within the last hour.
+        """Returns the position with `places`, from which the sources resume after an earlier sweep. `fresh` says
+        whether the earlier sweep's events are complete up to a moment within the last hour.
         """
         return replace(self, places=dict(places), fresh=fresh, as_of=self.inherited_as_of if fresh else None)
 
@@ -363,34 +365,32 @@ class EventPosition(Position):
         return replace(self, places=self.places | {source: place})
 
     def after_answer(self, asked_at: datetime) -> Self:
-        """Returns the position after an answer. `as_of` becomes `asked_at`, unless `as_of` is set already."""
+        """Returns the position with `as_of` set to `asked_at`, a request's time, unless `as_of` is set already."""
         return replace(self, as_of=self.as_of or asked_at)
 
     def with_branch(self, branch: str | None, head: str | None) -> Self:
-        """Returns the position with the default branch and the commit at its head. Both are None if the repository is
-        empty.
-        """
+        """Records the default branch and its latest commit, `head`. Both are None if the repository is empty."""
         return replace(self, branch=branch, head=head, no_head="")
 
     def with_counted(self, counted: Counted | None) -> Self:
-        """Returns the position with GitHub's counts, which were taken before the sources were read."""
+        """Records GitHub's counts, taken before the sources were read. `counted` is None if there was no survey."""
         return replace(self, counted=counted)
 
     def without_head(self, reason: str) -> Self:
-        """Returns the position with the reason why GitHub does not show the head of the default branch."""
+        """Records the reason why GitHub does not show the head of the default branch."""
         return replace(self, no_head=reason)
 
     def with_size(self, source: EventSourceName, size: int | None) -> Self:
-        """Returns the position with the size of further pages of this source. `size` is None for the largest size."""
+        """Sets the number of items that a page of this source requests. `size` is None for the largest number."""
         others = {each: number for each, number in self.sizes.items() if each != source}
         return replace(self, sizes=others if size is None else others | {source: size})
 
     def after_thread(self, number: int) -> Self:
-        """Returns the position in the source `threads` after this thread. Threads are read in order of number."""
+        """Moves the source `threads` behind thread `number`. Threads are read in order of number."""
         return replace(self, number=number)
 
     def at_issues(self) -> Self:
-        """Returns the position in the source `threads` after all pull requests. Issues come next."""
+        """Moves the source `threads` to the first issue. All pull requests are read before the issues."""
         return replace(self, table="issues", number=0)
 
     def leave_for_next_leg(self) -> Self:

@@ -1,4 +1,6 @@
-"""The proof at the end of an events sweep: the result of each source, and the data that GitHub refused."""
+"""Builds the proof at the end of an events sweep. The proof has the result of each source, and names the data that
+GitHub refused.
+"""
 
 from typing import Any
 
@@ -13,8 +15,8 @@ INSTEAD: dict[EventSourceName, tuple[EventSourceName, str]] = {
 
 
 def proof_of(position: EventPosition, stored: dict[str, int]) -> dict[str, Any]:
-    """Returns the proof that the events are complete as of `position.as_of`. `stored` is the number of stored rows
-    in scope, by source.
+    """Returns the proof that the events are complete as of `position.as_of`. `stored` maps each source to the number of
+    its stored rows in scope.
     """
     assert position.as_of is not None, "something was read"
     proof: dict[str, Any] = {
@@ -33,15 +35,15 @@ def proof_of(position: EventPosition, stored: dict[str, int]) -> dict[str, Any]:
 
 
 def reached_end(position: EventPosition) -> bool:
-    """Returns whether every list that GitHub shows was read to its end. If so, a job with an earlier cutoff has
-    nothing more to read.
+    """Returns whether every list that GitHub shows was read to its end. If so, a job with an earlier cutoff has nothing
+    more to read from these lists.
     """
     lists = [place for source, place in position.places.items() if source not in ("events", "threads")]
     return all(place.reached_end for place in lists if place.status == "complete")
 
 
 def notes_of(position: EventPosition) -> list[str]:
-    """Returns lines for people, each about data that GitHub refuses or does not show."""
+    """Returns lines for people. Each line says which data GitHub refused or did not show."""
     notes = []
     counted = position.places["star_history"].status == "complete"
     for source in SOURCES:
@@ -60,7 +62,9 @@ def notes_of(position: EventPosition) -> list[str]:
 
 
 def fell_back_of(position: EventPosition) -> list[str]:
-    """Returns the sources that were not read by their usual API, each with the reason."""
+    """Returns a line for each source that was read by another API than usual, or that another source replaces. Each
+    line gives the reason.
+    """
     places = position.places
     lines = [
         f"{source}: read another way: {place.reason}"
@@ -74,14 +78,14 @@ def fell_back_of(position: EventPosition) -> list[str]:
 
 
 def noted_of(position: EventPosition) -> list[Note]:
-    """Returns the notes on sources of which GitHub does not show everything, at most one for each source."""
+    """Returns the notes on the sources that GitHub did not show completely, at most one note for each source."""
     return [note for source in SOURCES if (note := _note(source, position.places[source])) is not None]
 
 
 def whole_of(position: EventPosition) -> list[tuple[str, str]]:
-    """Returns the sources of which nothing is missing. Earlier notes on these sources are deleted.
+    """Returns the sources of which nothing is missing, so that earlier notes on these sources are deleted.
 
-    Each source is a pair of its name and an empty node id. The id is empty because a source is not a node.
+    Each source is a pair of the source's name and an empty node id. The id is empty because a source is not a node.
     """
     return [
         (source, "")

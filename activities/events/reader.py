@@ -1,7 +1,7 @@
 """Reads a repository's events, source by source, each down to the cutoff.
 
 docs/sweep.md, "Events", has the rules. A list is read from its top down to the cutoff. If an earlier sweep read the
-list, reading goes down to where that sweep began, and then continues where that sweep ended.
+list, only the new items are read from the top. Reading then continues where the earlier sweep stopped.
 """
 
 from dataclasses import replace
@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 
 class EventReader:
-    """Reads the events of one sweep. The committed position has everything that the next slice needs."""
+    """Reads the events of one sweep. The committed position holds everything that the next slice needs."""
 
     positions = EventPosition
     is_ahead = False
@@ -62,8 +62,11 @@ class EventReader:
         """Does nothing, because no request is in flight between two turns."""
 
     async def turn(self, position: EventPosition, *, threads_ended: bool) -> Turn[EventPosition]:
-        """Returns the turn of the next page after `position`. The end of a leg or of the sweep is a turn of its own. If
-        only stored threads are left to read and not all threads are stored yet, returns a turn that waits.
+        """Reads the next page after `position`, and returns the turn. The end of a leg or of the sweep is a turn
+        without a page.
+
+        `threads_ended` says whether all threads are stored. If `threads_ended` is False and only the source `threads`
+        still has to be read, returns a turn that waits.
         """
         if not position.places:
             position = await self._begin(position)
@@ -79,11 +82,11 @@ class EventReader:
         return await self._read(source, position)
 
     async def _read(self, source: EventSource, position: EventPosition) -> Turn[EventPosition]:
-        """Reads one page of this source. The page becomes smaller while GitHub says that it is too large.
+        """Reads one page of this source. Requests fewer items as long as GitHub says that the page is too large.
 
-        A failure at the smallest size counts as an attempt. After `PATIENCE` attempts, if GitHub answers other
-        requests, the source passes over an item, changes its API, or is skipped (`EventSource.fail`). Errors that do
-        not concern the list, such as an outage of GitHub, are raised.
+        A failure at the smallest page size counts as an attempt. After `PATIENCE` attempts, a probe finds out whether
+        GitHub answers other requests. If so, the source skips an item, changes its API, or is skipped
+        (`EventSource.fail`). Errors that do not concern the list, such as an outage of GitHub, are raised.
         """
         failed = 0
         while True:
@@ -105,8 +108,8 @@ class EventReader:
             return turn
 
     def _may_shrink(self, source: EventSource, position: EventPosition, error: RetryNow) -> bool:
-        """Returns whether a smaller page may succeed. A repeated failure counts as too large, although GitHub does not
-        say so.
+        """Returns whether to request the page again with fewer items. The first failure must say that the page is too
+        large. After an earlier failed attempt, any failure counts as too large.
         """
         smaller = source.can_shrink and size_of(position, source.name) > 1
         too_large = isinstance(error, TooLarge) or self._failures > 0
@@ -115,12 +118,12 @@ class EventReader:
     async def _after_failure(
         self, source: EventSource, position: EventPosition, error: RetryNow, failed: int
     ) -> Turn[EventPosition]:
-        """Returns the turn after a failure at the smallest page size. If the size was reduced just now, the turn only
-        commits the new size. Otherwise the source goes on without the item or the list that GitHub fails to serve
-        (`EventSource.fail`).
+        """Returns the turn after a failure at the smallest page size. `failed` is the number of failures since the turn
+        began. If `failed` is over 1, the page size was reduced in this turn, and the turn only commits the new size.
 
-        Raises `error` until `PATIENCE` attempts have failed. Raises the probe's error if GitHub answers no other
-        request. A source that an earlier sweep noted gets only one attempt.
+        Otherwise raises `error` until `PATIENCE` attempts have failed. Then calls `EventSource.fail`, and the source
+        skips an item, changes its API, or is skipped. Raises the probe's error if GitHub does not answer the probe. A
+        source that an earlier sweep noted gets only one attempt.
         """
         if position.places[source.name].noted:
             return await source.fail(position, error)
@@ -154,14 +157,14 @@ class EventReader:
 
     async def begin_next_leg(self, position: EventPosition) -> EventPosition:
         """Returns the position at which the next leg begins. If other jobs have read down to this job's cutoff, the
-        next leg resumes from the position that they left. Otherwise it resumes from `position`.
+        next leg resumes from their coverage. Otherwise the next leg resumes from `position`.
         """
         covered = await self._begin(EventPosition())
         deep_enough = inheritance.is_deep_enough(covered, self._sweep.cutoff_at)
         return (covered if deep_enough else position).in_next_leg()
 
     def _end_leg(self, position: EventPosition) -> Turn[EventPosition]:
-        """Returns the turn that ends a leg. The turn writes the coverage, so that another job can resume from the
+        """Returns the turn that ends a leg. The turn stores the coverage, so that another job can resume from this
         coverage before the next leg begins.
         """
         assert position.as_of is not None and self._sweep.down_to is not None, "a leg that ends has read something"

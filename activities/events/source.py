@@ -1,4 +1,4 @@
-"""The base of all event sources: each turn reads one page and moves the source's place."""
+"""Defines what every event source does, and how many items the pages of a source have."""
 
 from itertools import pairwise
 from typing import Protocol
@@ -27,19 +27,20 @@ class EventSource(Protocol):
     """Whether its pages can be made smaller."""
 
     async def read(self, position: EventPosition) -> Turn[EventPosition]:
-        """Reads the next page of this source, from its place in `position`. The turn holds the rows and the next place.
+        """Reads the next page of this source, from its place in `position`. The returned turn holds the rows and the
+        next place.
 
-        If GitHub refuses the list for good, the source is skipped, or continues with its next API. Raises the errors of
-        the taxonomy, among them `TooLarge` if a smaller page may succeed.
+        If GitHub refuses the list for good, the source is skipped, or continues with its next API. Raises errors of the
+        taxonomy. Raises `TooLarge` if a smaller page may succeed.
         """
         ...
 
     async def fail(self, position: EventPosition, error: RetryNow) -> Turn[EventPosition]:
-        """Returns the turn after GitHub failed to serve an item or the list. The source passes over the item, changes
-        to its next API, or is skipped.
+        """Returns the turn after GitHub failed to serve an item or the list. In this turn, the source skips the item,
+        changes to its next API, or is skipped.
 
-        Called after repeated failures at the smallest page size, if GitHub answers other requests. If an earlier sweep
-        noted the source, called after the first failure.
+        The reader calls this method after repeated failures at the smallest page size, if GitHub answers other
+        requests. If an earlier sweep noted the source, the reader calls this method after the first failure.
         """
         ...
 
@@ -51,8 +52,8 @@ class EventSource(Protocol):
 
 
 def is_failure_of_list(error: RetryNow) -> bool:
-    """Returns whether only this list failed: GitHub answered, but not with the list. A smaller page or another API may
-    then succeed.
+    """Returns whether `error` concerns only the requested list. GitHub then answered, but the answer did not contain
+    the list. A smaller page or another API may succeed.
     """
     return isinstance(error, TooLarge) or error.code.startswith("http_") or error.code in ("bad_answer", "github_error")
 
@@ -63,18 +64,18 @@ def size_of(position: EventPosition, source: EventSourceName) -> int:
 
 
 def shrink(position: EventPosition, source: EventSourceName) -> EventPosition:
-    """Returns the position after a page that was too large. Further pages of this source are smaller."""
+    """Returns the position with the next smaller page size for this source, because a page was too large."""
     size = size_of(position, source)
     smaller = next((each for larger, each in pairwise(SIZES) if larger == size), SIZES[1])
     return position.with_size(source, smaller)
 
 
 def grow(position: EventPosition, source: EventSourceName, *, seconds: float, offset: int = 0) -> EventPosition:
-    """Returns the position after an answer that took `seconds`. After a fast answer, pages of this source become larger
-    again.
+    """Returns the position after an answer that took `seconds`. A fast answer makes the next pages of this source
+    larger, if pages were made smaller before.
 
-    `offset` is the number of items before the next page, for a list with numbered pages. Numbered pages become larger
-    only if `offset` is a multiple of the larger size, because no page can begin between such multiples.
+    `offset` is the number of items before the next page, for a list with numbered pages. Such a list gets larger pages
+    only if `offset` is a multiple of the larger size, because larger pages begin only at these multiples.
     """
     larger = next((each for each, smaller in pairwise(SIZES) if smaller == position.sizes.get(source)), None)
     if larger is None or seconds >= FAST_SECONDS or offset % larger:

@@ -1,5 +1,5 @@
-"""Saves requests by the counts of a survey. Lists that GitHub counts as empty are not read. The events API is not read
-if nothing has changed.
+"""Uses the counts of a survey to save requests. Lists that GitHub counts as empty are not read. The events API is not
+read if nothing has changed.
 """
 
 from collections.abc import Mapping
@@ -26,10 +26,11 @@ def counted_by(survey: Survey) -> Counted:
 
 
 def without_what_is_empty(position: EventPosition, survey: Survey, stored: Mapping[str, int]) -> EventPosition:
-    """Returns the position in which the lists that GitHub counts as empty are complete.
+    """Returns the position in which every list that GitHub counts as empty is complete. The sweep does not read these
+    lists.
 
-    `stored` is the number of stored rows in scope, by source. A source with stored rows is read in any case, because
-    the rows contradict the count.
+    `stored` maps each source to the number of its stored rows in scope. A source with stored rows is read in any case,
+    because the rows contradict GitHub's count.
     """
     empty: dict[EventSourceName, bool] = {
         "stargazers": survey.stars == 0,
@@ -57,8 +58,9 @@ def without_what_is_empty(position: EventPosition, survey: Survey, stored: Mappi
 
 
 def without_news(position: EventPosition, survey: Survey) -> EventPosition:
-    """Returns the position in which the events API counts as read, if GitHub's counts are the same as at an earlier
-    sweep within the hour. The events are then complete as of that earlier sweep.
+    """Returns the position in which the events API counts as read, if GitHub's counts have not changed since an earlier
+    sweep. The earlier sweep's events must be complete up to a moment within the last hour. `as_of` stays at that
+    moment.
 
     Otherwise returns `position` unchanged.
     """
