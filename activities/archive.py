@@ -44,10 +44,8 @@ log = structlog.get_logger(__name__)
 
 
 class ArchiveActivities:
-    """The activities that read GH Archive. `pace` limits their slices. `search_attributes` are the names of the search
-    attributes that the Temporal namespace has.
-
-    `archive` is None if `GH_ARCHIVE_URL` is not set.
+    """The activities that read GH Archive. `archive` is None if `GH_ARCHIVE_URL` is not set. `pace` limits each slice.
+    `search_attributes` are the names of the search attributes that the Temporal namespace has.
     """
 
     def __init__(
@@ -60,7 +58,7 @@ class ArchiveActivities:
 
     @activity.defn(name="begin_archive")
     async def begin_archive(self, read: ArchiveRead) -> ArchivePlan:
-        """Marks the reading as in progress and returns its plan."""
+        """Marks the reading as in progress, and returns the plan of the reading."""
         try:
             async with self._database.transaction() as connection:
                 plan = await archive_reads.begin(connection, read.read_id, self._pace)
@@ -73,8 +71,9 @@ class ArchiveActivities:
         """Reads further hours. Stops when `pace.slice_seconds` have passed, `pace.slice_pages` hours are read, or the
         last hour is read.
 
-        Raises a retryable ApplicationError for passing errors. When the worker stops, the slice ends after the current
-        hour. When the activity is canceled or paused, the current hour is dropped, unless it is already being stored.
+        When the worker stops, the slice ends after the current hour. When the activity is canceled or paused, the
+        current hour is dropped, unless that hour is already being stored. Raises a retryable ApplicationError for
+        passing errors.
         """
         stop, drop = asyncio.Event(), asyncio.Event()
         try:
@@ -128,8 +127,9 @@ class _Slice:
         self._moved_at = monotonic()
 
     async def run(self) -> ArchiveProgress:
-        """Runs the slice to its end and returns the result. Passing errors (`RetryNow`) and bugs are recorded and
-        raised. A lost lease is raised without a record. All other errors become a result.
+        """Runs the slice to its end, and returns the result. If the reading fails or has to wait, the result says so.
+
+        Passing errors (`RetryNow`) and bugs are recorded and raised. A lost lease is raised without a record.
         """
         if self._read.status not in ("pending", "in_progress"):
             return self._ended()
@@ -177,9 +177,10 @@ class _Slice:
             heartbeat.cancel()
 
     async def _download(self, archive: Archive) -> Hour | None:
-        """Downloads the next hour. Returns None if the archive has no file for that hour. Raises `GivenUpError` if the
-        activity is canceled or paused meanwhile, and `PartOver` if no repository of the reading belongs to the
-        workspace any more.
+        """Downloads the next hour. Returns None if the archive has no file for that hour.
+
+        Raises `GivenUpError` if the activity is canceled or paused meanwhile. Raises `PartOver` if no repository of the
+        reading belongs to the workspace any more.
         """
         async with self._database.transaction() as connection:
             known = await archive_reads.repositories(connection, self._read)
@@ -197,7 +198,7 @@ class _Slice:
 
     def _is_damaged_in_archive(self, damage: Damaged) -> bool:
         """Returns whether the archive's own file is damaged, and not only this download. The file counts as damaged if
-        at least `DAMAGED_ATTEMPTS` attempts have failed and the last one found the same damage.
+        the previous attempt found the same damage, and if this is at least attempt number `DAMAGED_ATTEMPTS` in a row.
 
         Returns False if this reading has not read any file yet, because `GH_ARCHIVE_URL` may then be a wrong address.
         """
@@ -206,7 +207,7 @@ class _Slice:
         return same and self._read.attempts >= DAMAGED_ATTEMPTS and self._read.bytes_read > 0
 
     async def _commit(self, hour: Hour | None, started: float, damage: Damaged | None) -> None:
-        """Stores the hour's rows and moves to the next hour, in one transaction. `hour` is None if the archive has no
+        """Stores the hour's rows, and moves to the next hour, in one transaction. `hour` is None if the archive has no
         file for that hour. If the file is damaged, `damage` is the error, and `hour` has only the events before the
         damage.
         """
@@ -240,7 +241,7 @@ class _Slice:
 
     @property
     def heartbeat(self) -> dict[str, Any]:
-        """The details of a heartbeat: the next hour, the bytes of that hour that are downloaded, and the number of
+        """The details that a heartbeat sends: the next hour, the downloaded bytes of that hour, and the number of
         stored events.
         """
         return {

@@ -1,5 +1,5 @@
-"""Rules for the attempts of long activities: how many attempts there are, how long to pause between two of them, and
-when an activity that hangs counts as failed.
+"""Sets the rules for the attempts of long activities. The rules say how many attempts there are, how long the pause
+between two attempts is, and when a hanging attempt fails.
 """
 
 import asyncio
@@ -31,18 +31,18 @@ log = structlog.get_logger(__name__)
 
 
 def pause(attempts: int) -> timedelta:
-    """Returns the pause before the next attempt, after `attempts` attempts in a row that committed nothing. The pause
-    doubles with each attempt, up to `LONGEST_PAUSE`.
+    """Returns the pause before the next attempt. `attempts` is the number of attempts in a row that committed nothing.
+    The first pause is one second. Each further pause is twice as long, up to `LONGEST_PAUSE`.
 
-    Temporal's own count of attempts is not used, because it also grows with each deploy and each kill.
+    Temporal's own count of attempts is not used, because that count also grows with each deploy and each kill.
     """
     return min(timedelta(seconds=2 ** (attempts - 1)), LONGEST_PAUSE)
 
 
 def exhausted(attempts: int, last: Failure | None, **known: Any) -> Failure:
     """Returns the failure of work that ends because `attempts` attempts in a row committed nothing. `last` is the
-    failure of the last attempt. `last` is None if no attempt recorded a failure. `known` are further fields of the
-    returned failure.
+    failure of the last attempt. `last` is None if no failure is recorded. `known` are further fields of the returned
+    failure.
     """
     why = last.message if last else "the worker was killed each time"
     message = f"{attempts} attempts in a row brought nothing; the last: {why}"
@@ -50,8 +50,8 @@ def exhausted(attempts: int, last: Failure | None, **known: Any) -> Failure:
 
 
 async def send_heartbeats(details: Callable[[], Any], moved_at: Callable[[], float], timeout_seconds: float) -> None:
-    """Sends heartbeats, and stops once the attempt has made no progress for `HANG`. Heartbeats show people what
-    `details` returns, and keep the activity alive. The answer to a heartbeat tells the activity of a cancel.
+    """Sends heartbeats until the attempt has made no progress for `HANG`. Heartbeats keep the activity alive, and show
+    people what `details` returns. The answer to a heartbeat tells the activity of a cancel or a pause.
 
     `moved_at` returns the `monotonic` time of the latest progress. `timeout_seconds` is the activity's heartbeat
     timeout.
@@ -64,12 +64,10 @@ async def send_heartbeats(details: Callable[[], Any], moved_at: Callable[[], flo
 
 
 async def is_paused(heartbeat: Any) -> bool:
-    """Returns whether somebody paused this activity in Temporal. To find out, sends a heartbeat with the details
-    `heartbeat`, because Temporal reports a pause only in the answer to a heartbeat. Returns False if Temporal does not
-    answer.
+    """Returns whether somebody paused this activity in Temporal. Returns False if Temporal does not answer.
 
-    The SDK's own heartbeats are not enough: the SDK sends one only every few seconds, so a slice can end between two of
-    them.
+    Temporal reports a pause only in the answer to a heartbeat. So this function sends a heartbeat with the details
+    `heartbeat`. The SDK's own heartbeats are not enough, because a slice can end between two of them.
     """
     handle = activity.client().get_async_activity_handle(task_token=activity.info().task_token)
     try:
@@ -119,12 +117,12 @@ async def stopping_at_a_boundary(
     """Runs a slice and returns its result. Sets `stop` once the worker shuts down, or once the activity is canceled or
     paused. The slice then ends at its next boundary (a page, or an hour), so that everything paid for is committed.
 
-    Sets `canceled` once the activity is canceled or paused. Sets `canceled` and `out_of_time` once the worker's
-    `SHUTDOWN_SECONDS` are over. Temporal cancels an attempt only once. So after a cancel or a pause, `out_of_time` is
-    set only if `shutdown_seconds` is given.
+    Sets `canceled` once the activity is canceled or paused, or once the worker's `SHUTDOWN_SECONDS` are over. Sets
+    `out_of_time` only when these seconds are over. Temporal cancels an attempt only once. So after a cancel or a pause,
+    this function measures the seconds itself, and needs `shutdown_seconds` to set `out_of_time`.
 
-    Raises `CancelledError` after a cancel or a shutdown. Raises the exception of `paused` if the activity was paused
-    and work is left.
+    Raises `CancelledError` if the activity was canceled, or if the slice still ran after `SHUTDOWN_SECONDS`. Raises the
+    exception of `paused` if the activity was paused before the work was done.
     """
     work = asyncio.create_task(slice_)
     shutdown = asyncio.create_task(_stop_with_worker(stop, out_of_time, shutdown_seconds))
@@ -151,9 +149,7 @@ async def stopping_at_a_boundary(
 
 
 class GivenUpError(Exception):
-    """Raised by `unless` if the event is set before the work has a result, because the time is over or nobody needs the
-    result any more.
-    """
+    """Raised by `unless` if the event is set before the work has a result."""
 
 
 async def unless(event: asyncio.Event, work: Coroutine[Any, Any, WorkT]) -> WorkT:

@@ -1,5 +1,5 @@
-"""Converts errors of the taxonomy to the forms that Postgres and Temporal store. Both forms are short and contain
-advice for people.
+"""Converts errors of the taxonomy to the forms that Postgres and Temporal store. The forms are short, and advise people
+what to do.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -14,8 +14,8 @@ _UNSPECIFIED = ApplicationErrorCategory.UNSPECIFIED
 
 
 def as_failure(error: BaseException, *, repository: str | None = None, cursor: str | None = None) -> Failure:
-    """Returns the failure that describes an error. An unexpected error gets the code `bug`, and its message begins with
-    the name of the error's class.
+    """Returns the failure that describes `error`. If `error` is not of the taxonomy, the failure has the code `bug`,
+    and the failure's message begins with the name of the error's class.
     """
     message = str(getattr(error, "message", "") or error) or type(error).__name__
     if not isinstance(error, BackfillError):
@@ -61,12 +61,12 @@ def incomplete(message: str, *, repository: str, data_type: DataType) -> Failure
 def as_application_error(
     error: Exception, pause: timedelta | None = None, *, failure: Failure | None = None
 ) -> ApplicationError:
-    """Returns the error to raise for Temporal. Temporal retries it, unless `error` is a `PartOver` or a `JobOver`. The
-    type of the returned error is the failure's `error_class`, such as `retry_now`.
+    """Returns the error to raise for Temporal. Temporal retries the activity, unless `error` is a `PartOver` or a
+    `JobOver`. The type of the returned error is the failure's `error_class`, such as `retry_now`.
 
     `pause` replaces the retry policy's interval before the next attempt. `failure` is stored as the details of the
     returned error, and defaults to `as_failure(error)`. Pass a `failure` to name the repository, data type and cursor,
-    because `error` does not know them.
+    because `error` does not name them.
     """
     failure = failure or as_failure(error)
     return ApplicationError(

@@ -56,8 +56,8 @@ class JobActivities:
 
     @activity.defn(name="begin_job")
     async def begin_job(self, job: BeginJob) -> JobPlan:
-        """Starts the job and returns its plan. Records which repositories the job reads, and notifies the workspace's
-        owner.
+        """Starts the job and returns its plan. The job's first attempt also records which repositories the job reads,
+        and notifies the workspace's owner.
         """
         try:
             async with self._database.transaction() as connection:
@@ -68,7 +68,9 @@ class JobActivities:
 
     @activity.defn(name="next_repositories")
     async def next_repositories(self, page: NextRepositories) -> list[RepositoryRef]:
-        """Returns the next page of the job's repositories that have not ended, in order of their ids."""
+        """Returns the next page of the job's repositories, in order of id. Repositories whose backfill has ended are
+        not returned.
+        """
         try:
             async with self._database.transaction() as connection:
                 return await transitions.next_repositories(
@@ -82,14 +84,14 @@ class JobActivities:
         """Surveys these repositories before their sweeps begin. Returns the number of repositories that GitHub answered
         for.
 
-        Only workflows that an earlier release began call this activity. All others call `survey_page`.
+        Only workflows that began under an earlier release call this activity. All other workflows call `survey_page`.
         """
         return (await self._surveyed(those)).number
 
     @activity.defn(name="survey_page")
     async def survey_page(self, those: SurveyRepositories) -> list[str]:
-        """Surveys these repositories before their sweeps begin. Returns the ids of the repositories with a long
-        history.
+        """Surveys these repositories before their sweeps begin. Returns the ids of the repositories whose history is
+        long.
         """
         return (await self._surveyed(those)).long
 
@@ -109,7 +111,9 @@ class JobActivities:
 
     @activity.defn(name="repositories_that_may_go_on")
     async def repositories_that_may_go_on(self, those: WaitingRepositories) -> list[str]:
-        """Returns the ids of the waiting repositories in which a data type no longer has to wait for another job."""
+        """Returns the ids of the waiting repositories in which a data type no longer has to wait for another job. Also
+        returns repositories that were removed from the workspace, because they have to continue in order to end.
+        """
         try:
             async with self._database.transaction() as connection:
                 return await waiting.may_go_on(connection, those.job_id, those.repository_ids)
@@ -118,12 +122,13 @@ class JobActivities:
 
     @activity.defn(name="inspect_repository")
     async def inspect_repository(self, backfill: RepositoryBackfill) -> RepositoryScope:
-        """Looks the repository up at GitHub. Returns its current name and the types that are still to do. If a rate
-        limit forbids the request, the result also says when the limit ends. Records types that cannot be read as
-        skipped.
+        """Looks the repository up at GitHub. Returns the repository's current name, and the data types that are still
+        to be read. Data types that cannot be read get the state `skipped`. If a rate limit forbids the request, the
+        result says when the limit ends.
 
-        A historical leg sends no request if the job stored data of the repository within `INSPECTED`. After a longer
-        time the repository may have been renamed. Raises an ApplicationError if GitHub does not show the repository.
+        A historical leg sends no request if the job stored data of the repository within the last hour (`INSPECTED`).
+        After a longer time the repository may have been renamed. Raises an ApplicationError if GitHub does not show the
+        repository.
         """
         ref = backfill.repository
         try:
@@ -156,8 +161,8 @@ class JobActivities:
             raise as_application_error(error, failure=as_failure(error, repository=ref.full_name)) from error
 
     async def _facts(self, backfill: RepositoryBackfill) -> Facts:
-        """Returns the repository as GitHub shows it. Uses the job's recent survey if there is one, and sends a request
-        otherwise.
+        """Returns what GitHub says about the repository. Uses the job's survey if the survey is recent, and sends a
+        request otherwise.
         """
         ref = backfill.repository
         async with self._database.transaction() as connection:
@@ -184,8 +189,8 @@ class JobActivities:
         )
 
     def _inapplicable(self, facts: Facts) -> dict[DataType, Failure]:
-        """Returns the data types that cannot be read of the repository, each with the reason. For example, discussions
-        are switched off, or the worker has no OpenAI key for embeddings.
+        """Returns the data types that cannot be read, each with the reason. For example, discussions are switched off
+        in the repository, or the worker has no OpenAI key for embeddings.
         """
         switched: dict[DataType, bool] = {"issues": facts.has_issues, "discussions": facts.has_discussions}
         inapplicable = {
@@ -204,7 +209,7 @@ class JobActivities:
 
     @activity.defn(name="record_repository")
     async def record_repository(self, change: RepositoryTransition) -> None:
-        """Records in Postgres the new state of a repository. The repository's workflow has decided on this state."""
+        """Writes the new state of a repository to Postgres. The repository's workflow has decided on this state."""
         try:
             async with self._database.transaction() as connection:
                 await transitions.record(connection, change)
@@ -217,11 +222,10 @@ class JobActivities:
 
     @activity.defn(name="carry_out_signal")
     async def carry_out_signal(self, request: SignalRequest) -> JobStanding | None:
-        """Writes the request of a signal or an update into the job's row. Returns the job's state. Returns None if the
-        workspace does not have the job.
+        """Writes the request of a signal or an update into the job's row. Returns the job's state.
 
         If the request cannot be carried out, the job's row does not change. For a signal, the reason is then logged.
-        For an update, an ApplicationError is raised.
+        For an update, an ApplicationError is raised. Returns None for a signal if the workspace does not have the job.
         """
         try:
             async with self._database.transaction() as connection:
@@ -242,7 +246,7 @@ class JobActivities:
 
     @activity.defn(name="finish_job")
     async def finish_job(self, job: FinishJob) -> JobOutcome:
-        """Ends the job and returns its outcome, which follows from the outcomes of the job's repositories."""
+        """Ends the job and returns its outcome, which follows from the states of the job's repositories."""
         try:
             async with self._database.transaction() as connection:
                 outcome = await job_end.finish(connection, job.job_id, job.attempt, canceled=job.canceled)

@@ -1,4 +1,5 @@
-"""A worker's Prometheus counters, which use the meter of Temporal's SDK. Without `METRICS_PORT` nothing is counted.
+"""Counts for Prometheus what a worker does, with the meter of Temporal's SDK. Without `METRICS_PORT` nothing is
+counted.
 
 docs/metrics.md lists the names. No label is a repository or a job, because labels should have few values. Postgres has
 the numbers of each repository and job.
@@ -22,21 +23,21 @@ def page_committed(data_type: str, new_rows: Mapping[str, int]) -> None:
 
 
 def slice_failed(data_type: str, error_class: str, code: str) -> None:
-    """Counts a slice that ended with a rate limit, a failure or a bug."""
+    """Counts a slice that ended because of a rate limit, a failure or a bug."""
     counter = activity.metric_meter().create_counter("backfill_errors", "Ends of slices by an error")
     counter.add(1, {"data_type": data_type, "class": error_class, "code": code})
 
 
 def texts_embedded(texts: int, tokens: int) -> None:
-    """Counts embedded texts and the tokens that were paid for. `tokens` is our own count, not OpenAI's."""
+    """Counts embedded texts, and the tokens paid for them. `tokens` is this system's own count, not OpenAI's."""
     meter = activity.metric_meter()
     meter.create_counter("backfill_embedded_texts", "Texts embedded").add(texts)
     meter.create_counter("backfill_embedded_tokens", "Tokens paid for").add(tokens)
 
 
 def request_ended(account: str, ask: Ask, told: Told) -> None:
-    """Counts a request to GitHub that has ended. `ask` has the operation and its expected cost. `told` has the outcome
-    and the cost that GitHub charged. Requests outside an activity, such as those at a worker's start, are not counted.
+    """Counts a finished request to GitHub. `ask` has the operation and its expected cost. `told` has the outcome and
+    the cost that GitHub charged. Requests outside an activity, such as those at a worker's start, are not counted.
     """
     if not activity.in_activity():
         return

@@ -1,6 +1,6 @@
-"""The base of the positions of all readers.
+"""Defines the base class of the positions of all readers.
 
-A position is a frozen dataclass. Each position is committed with the rows of its page and repeated in the heartbeat.
+A position is a frozen dataclass. Each position is committed with the rows of its page, and repeated in the heartbeat.
 Each step of a sweep is a method that returns the next position by `dataclasses.replace`. mypy checks the names and
 types of the replaced fields.
 """
@@ -36,8 +36,8 @@ class Position:
 
     @classmethod
     def read(cls, committed: Mapping[str, Any]) -> Self:
-        """Returns the position in `committed`, which is the JSON of a sweep's row. Another release may have written
-        this JSON, so unknown fields are dropped, and missing fields get their defaults.
+        """Returns the position in `committed`, the JSON that Postgres stores. Another release may have written this
+        JSON. So unknown fields are dropped, and missing fields get their defaults.
 
         Raises pydantic's ValidationError for a value of a wrong type.
         """
@@ -46,8 +46,8 @@ class Position:
 
     @classmethod
     def read_or_begin(cls, committed: Mapping[str, Any]) -> tuple[Self, RetryNow | None]:
-        """Returns the position that `committed` holds, and None as the error. If this release cannot read `committed`,
-        returns the first position of a sweep, and an error that names the unreadable fields.
+        """Returns the position in `committed`, and None as the error. If this release cannot read `committed`, returns
+        the position at which a sweep begins, and an error that names the unreadable fields.
 
         The error is a `RetryNow`, because a worker of another release may be able to read the position.
         """
@@ -60,8 +60,8 @@ class Position:
 
     @classmethod
     def if_readable(cls, covered: Coverage | None) -> Coverage | None:
-        """Returns `covered` if this release can read the position in it. Returns None otherwise. The type is then read
-        from its top, as if nothing were covered.
+        """Returns `covered` if this release can read the position in `covered`. Returns None otherwise. The sweep then
+        reads the data type from its top, as if nothing were covered.
         """
         _, unreadable = cls.read_or_begin(covered.position) if covered else (None, None)
         if unreadable is None:
@@ -70,8 +70,8 @@ class Position:
         return None
 
     def to_commit(self, only: set[str] | None = None) -> dict[str, Any]:
-        """Returns the position as JSON. Fields that have their default value are left out. `only` names the fields to
-        keep. All fields are kept if `only` is None.
+        """Returns the position as JSON, without the fields that have their default value. `only` names the fields to
+        keep. If `only` is None, all fields are kept.
         """
         committed: dict[str, Any] = _adapter(type(self)).dump_python(
             self, mode="json", exclude_defaults=True, include=only
@@ -79,7 +79,7 @@ class Position:
         return committed
 
     def expect_requests(self, number: int) -> Self:
-        """Returns the position that expects `number` REST requests to be left once the last thread is stored."""
+        """Records that `number` REST requests are still to be sent once the last thread is stored."""
         return replace(self, requests_ahead=number)
 
     def at_leg_end(self) -> Self:

@@ -1,8 +1,8 @@
 """Counts answers without progress, so that every loop over GitHub's answers ends.
 
-Each answer either brings a part of a sweep forward, or is counted as an answer without progress. After `MOST_IDLE`
-answers without progress in a row, that part of the sweep ends. The count is committed with the position, so it survives
-a kill.
+Each answer either advances the reading of a list, or counts as an answer without progress. After `MOST_IDLE` answers
+without progress in a row, the reading of that list ends. The count is committed with the position, so a kill does not
+reset it.
 """
 
 from collections.abc import Iterable
@@ -33,7 +33,7 @@ class Standstill(PartOver):
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """The progress of a part of a sweep: how far its list is read, and how many answers in a row showed nothing new."""
+    """How far a list is read, and how many answers in a row showed nothing new."""
 
     idle: int = 0
     farthest: AwareDatetime | None = None
@@ -48,8 +48,8 @@ class Progress:
         return self.idle >= MOST_IDLE or self.restarts >= MOST_RESTARTS
 
     def count(self, *, moved: bool) -> Self:
-        """Returns the progress after one answer. `moved` says whether the answer brought the list forward. If so, the
-        count of answers without progress returns to 0. Otherwise the count grows by one.
+        """Returns the progress after one answer. `moved` says whether the answer advanced the reading of the list. If
+        so, the count of answers without progress returns to 0. Otherwise the count grows by one.
         """
         return replace(self, idle=0 if moved else self.idle + 1)
 

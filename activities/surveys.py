@@ -36,7 +36,7 @@ SHORTEST_WAIT = 0.5
 
 @dataclass(frozen=True)
 class Surveyed:
-    """The result of a survey of several repositories."""
+    """The result of surveying several repositories."""
 
     number: int
     """How many repositories have a survey."""
@@ -45,8 +45,8 @@ class Surveyed:
 
     @property
     def goes_on(self) -> bool:
-        """Always False. A survey needs no further slice, because the sweeps themselves request everything that the
-        survey left out.
+        """Always False. A survey has no further slice, because the sweeps themselves request everything that the survey
+        did not get.
         """
         return False
 
@@ -54,11 +54,11 @@ class Surveyed:
 async def survey(
     database: Database, github: GitHub, job_id: str, repositories: Sequence[RepositoryRef], stop: asyncio.Event
 ) -> Surveyed:
-    """Surveys these repositories, and reads the small ones whole. A job surveys each repository once. Once `stop` is
-    set, no further request is sent.
+    """Surveys these repositories, and reads the small repositories whole. A job surveys each repository once. Once
+    `stop` is set, no further request is sent.
 
-    A repository that GitHub does not answer for gets no survey, and no error of the taxonomy is raised here. The
-    repository's sweeps then send their own requests and raise the errors.
+    Raises no error of the taxonomy. A repository that GitHub does not answer for gets no survey. The repository's
+    sweeps then send their own requests, and raise the errors.
     """
     ids = [each.repository_id for each in repositories]
     async with database.transaction() as connection:
@@ -82,7 +82,8 @@ async def survey(
 
 
 def _by_reader(repositories: Sequence[RepositoryRef], private: Collection[str]) -> list[list[RepositoryRef]]:
-    """Divides repositories into groups, each ordered by name. One request can ask for any repositories of a group.
+    """Divides repositories into groups, each ordered by name. One request can ask for any repositories of the same
+    group.
 
     All public repositories are one group. The private repositories of each owner are a group of their own, because only
     the owner's credentials may read them.
@@ -123,8 +124,8 @@ class _Page:
         self.found: dict[str, Survey] = {}
 
     def wanted(self, repository_id: str) -> frozenset[str]:
-        """Returns the types whose history the job reads. The history of all other types of the job was covered by
-        earlier jobs.
+        """Returns the data types whose history the job reads in this repository. Earlier jobs covered the history of
+        the job's other types.
         """
         return frozenset(self._data_types).difference(self._covered.get(repository_id, ()))
 
@@ -180,8 +181,8 @@ class _Page:
     async def _each_batch(
         self, what: str, every: Sequence[Sequence[T]], ask: Callable[[Sequence[T]], Awaitable[None]]
     ) -> None:
-        """Calls `ask` for each batch of `every`, all at the same time. A batch that is too large is halved. A batch
-        that fails, or that cannot be sent in time, is left out. `what` names the requested things in the log.
+        """Calls `ask` for all batches of `every` at the same time. A batch that is too large for one request is halved.
+        A batch that fails, or that cannot be sent in time, is skipped. `what` names the batches in the log.
         """
 
         async def ask_all(batch: Sequence[T]) -> None:
@@ -209,7 +210,7 @@ class _Page:
 
     async def _wait(self, at: datetime) -> bool:
         """Waits until `at`, the end of a limit, and returns True. Returns False at once if the survey has to end before
-        `at`. Also returns False as soon as the worker is told to stop.
+        `at`. Returns False early if `stop` is set during the wait.
         """
         seconds = max((at - datetime.now(UTC)).total_seconds(), SHORTEST_WAIT)
         if monotonic() + seconds >= self._until:
@@ -223,9 +224,9 @@ class _Page:
 
 
 async def read(connection: Connection, job_id: str, repository: RepositoryRef) -> Survey | None:
-    """Returns the survey that this job made of the repository in the last ten minutes. Returns None if the job made no
-    survey in that time, or if the survey shows a repository with another GitHub id. Also returns None if this release
-    cannot read the survey, because another release wrote it.
+    """Returns the survey that this job made of the repository in the last ten minutes. Returns None if there is no such
+    survey, or if the survey shows a repository with another GitHub id. Also returns None if another release wrote the
+    survey, and this release cannot read it.
     """
     content = await surveys.read(connection, job_id, repository.repository_id)
     if content is None:
@@ -243,8 +244,8 @@ def _as_survey(content: Mapping[str, Any]) -> Survey | None:
 
 
 async def unpack_answers(connection: Connection, sweep: Sweep, prefetched: Prefetched) -> None:
-    """Loads the prefetched answers of the sweep's repository into `prefetched`. Does nothing if the sweep has already
-    committed a position.
+    """Loads the answers that were prefetched for the sweep's repository into `prefetched`. Does nothing if the sweep
+    has already committed a position.
     """
     if sweep.position:
         return

@@ -1,4 +1,4 @@
-"""The activity that fetches data: one loop for every data type of a repository, in slices.
+"""The activity that fetches data. It runs in slices, with one loop for all data types of a repository.
 
 Each turn ends with one transaction. The transaction first checks the lease (the fence), then stores rows, position,
 counts and the parts that are still to be fetched. After a kill, the sweep resumes from the last committed turn.
@@ -41,7 +41,7 @@ HANDOVER_SECONDS = 0.5
 
 
 class SweepActivity:
-    """Holds the worker's connections. Its method `sweep` is the activity."""
+    """Holds the connections of the worker. The method `sweep` is the activity."""
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
@@ -51,10 +51,10 @@ class SweepActivity:
         """Continues a sweep until `pace.slice_seconds` have passed, `pace.slice_pages` pages are stored, or the sweep
         has ended.
 
-        Returns `limited` instead of waiting for a rate limit. Raises a retryable ApplicationError for passing errors,
-        and after a pause in Temporal. A cancel, a pause, or a shutdown of the worker stops the slice at the next page
-        boundary, so that everything paid for is committed. During a shutdown, a request that GitHub does not answer
-        within `SHUTDOWN_SECONDS` is given up.
+        At a rate limit, the result is `limited`, and the activity does not wait. A cancel, a pause, or a shutdown of
+        the worker stops the slice at the next page boundary, so that everything paid for is committed. During a
+        shutdown, a request that GitHub does not answer within `SHUTDOWN_SECONDS` is given up. Raises a retryable
+        ApplicationError for passing errors, and after a pause in Temporal.
         """
         stop, give_up = asyncio.Event(), asyncio.Event()
         try:
@@ -88,11 +88,11 @@ class SweepActivity:
             return result
 
     async def _former_run_has_stopped(self, slice_: SweepSlice, stop: asyncio.Event) -> bool:
-        """Waits, after a reset of the workflow, until the earlier run's attempt at this sweep has ended. Returns False
-        if this slice is told to stop first.
+        """Waits until no earlier run of the workflow works on this sweep any more, and returns True. Returns False if
+        `stop` is set first. An earlier run exists only after a reset of the workflow.
 
-        The earlier attempt learns from its next heartbeat that it has to stop. If the worker of the earlier attempt was
-        killed, the wait lasts as long as the heartbeat timeout.
+        The earlier run's attempt learns from its next heartbeat that it has to stop. If its worker was killed, the
+        attempt counts as ended after the heartbeat timeout.
         """
         run_id = activity.info().workflow_run_id or ""
         until = monotonic() + slice_.pace.heartbeat_timeout_seconds
@@ -133,8 +133,9 @@ class _Slice:
         self._committed_at = monotonic()
 
     async def run(self) -> SliceResult:
-        """Runs the slice to its end and returns the result. Records and raises passing errors (`RetryNow`) and bugs.
-        Raises a lost lease without a record. All other errors become a result.
+        """Runs the slice to its end, and returns the result. If the data type fails or has to wait, the result says so.
+
+        Passing errors (`RetryNow`) and bugs are recorded and raised. A lost lease is raised without a record.
         """
         if self._sweep.status not in ("pending", "in_progress"):
             self._noted = await self._read_noted()
@@ -205,8 +206,8 @@ class _Slice:
             await self._reader.close()
 
     def _left_out(self) -> frozenset[str]:
-        """Returns the fields that requests leave out because the server's GraphQL schema lacks them. Returns none for
-        embeddings, which do not come from GitHub.
+        """Returns the fields that requests do not contain, because the server's GraphQL schema lacks these fields.
+        Returns an empty set for embeddings, which do not come from GitHub.
         """
         return frozenset() if self._sweep.data_type == "embeddings" else self._github.left_out
 
@@ -215,8 +216,8 @@ class _Slice:
             return await sweeps.is_removed(connection, self._sweep)
 
     async def _is_done_by_another(self) -> bool:
-        """Returns whether another job does this slice's work: a recent leg of embeddings has nothing to do while
-        another job's historical leg embeds all stored threads.
+        """Returns whether another job does this slice's work. This is so for a recent leg of embeddings while another
+        job's historical leg embeds all stored threads.
         """
         if self._sweep.data_type != "embeddings" or self._sweep.down_to is None:
             return False
@@ -224,8 +225,8 @@ class _Slice:
             return await waiting.history_is_being_swept(connection, self._sweep)
 
     async def _wait_for_another(self) -> str | None:
-        """Returns the id of a job that is sweeping the same type of the same repository. This sweep waits for that job,
-        so that nothing is paid for twice. Returns None if there is no such job.
+        """Returns the id of a job that is sweeping the same type of the same repository. This sweep then gives its
+        lease back and waits for that job, so that nothing is paid for twice. Returns None if there is no such job.
         """
         async with self._database.transaction() as connection:
             return await waiting.wait_for_another(connection, self._sweep)
@@ -235,7 +236,9 @@ class _Slice:
             return await notes.summary(connection, self._sweep.repository.repository_id, self._sweep.data_type)
 
     async def _commit(self, turn: Turn[Any]) -> None:
-        """Stores a turn in one transaction. Contributors are stored before, in a transaction of their own."""
+        """Stores everything of a turn in one transaction, except for contributors. Contributors are stored first, in a
+        transaction of their own.
+        """
         sweep = self._sweep
         # Pending between its legs: another job does not wait for the next leg, which may be hours away.
         status = turn.outcome or ("pending" if turn.waiting == "next_leg" else "in_progress")
@@ -293,7 +296,9 @@ class _Slice:
         self._committed_at = monotonic()
 
     async def _commit_absences(self, connection: Connection, turn: Turn[Any]) -> None:
-        """Records the account that read the page, the threads that are gone, and GitHub's answers about absences."""
+        """Records the account that read the page, the threads that are gone, and GitHub's answers about absences. Marks
+        the absences whose threads the turn has queued.
+        """
         page = turn.page
         if page is not None and page.account and page.account not in self._readers:
             await absences.add_reader(connection, self._sweep, page.account)
@@ -308,11 +313,13 @@ class _Slice:
 
     @property
     def heartbeat(self) -> dict[str, Any]:
-        """The details of a heartbeat: the committed position, and the number of stored rows of each kind."""
+        """The details that a heartbeat sends: the committed position, and the number of stored rows of each kind."""
         return {"position": self._position.to_commit(), "stored": self._sweep.counts}
 
     async def _end(self, status: str, failure: Failure) -> SliceResult:
-        """Ends the type without a turn. For example, the repository was removed from the workspace."""
+        """Ends the type without a turn, for example because the repository was removed from the workspace. Returns the
+        result.
+        """
         if status == "failed":
             measures.slice_failed(self._sweep.data_type, failure.error_class, failure.code)
         async with self._database.transaction() as connection:
@@ -357,7 +364,7 @@ class _Slice:
         return failure.of_type(self._sweep.data_type)
 
     def _ended(self) -> SliceResult:
-        """Returns the result of a type that has ended, as the sweep's row records it."""
+        """Returns the result of a type that has ended. The result follows from the status in the sweep's row."""
         ends: dict[str, SliceOutcome] = {"completed": "completed", "skipped": "skipped"}
         outcome, failure = ends.get(self._sweep.status, "failed"), self._sweep.error
         if self._sweep.status == "canceled":

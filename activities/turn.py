@@ -1,4 +1,6 @@
-"""The result of one turn. The rows that a turn read and the next position are committed together."""
+"""Defines readers and turns. A turn is one step of a sweep. The rows and the next position of a turn are committed
+together.
+"""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -28,7 +30,7 @@ PositionT = TypeVar("PositionT", bound=Position)
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The connections and settings of the worker that readers use."""
+    """The connections and settings that a worker's readers share."""
 
     database: Database
     github: GitHub
@@ -85,28 +87,28 @@ class Reader(Protocol[PositionT]):
     """The class of this reader's positions."""
 
     async def begin_next_leg(self, position: PositionT) -> PositionT:
-        """Returns the position at which the leg after `position` begins. If other jobs covered more meanwhile, the new
-        leg begins behind their coverage.
+        """Returns the position at which the next leg begins. `position` is the position at the end of the last leg. If
+        other jobs have covered more since then, the next leg resumes from their coverage.
         """
         ...
 
     async def turn(self, position: PositionT, *, threads_ended: bool) -> Turn[PositionT]:
-        """Returns the turn that follows the committed `position`. Sends requests, and writes nothing.
-
-        `threads_ended` says whether all threads that this run fetches of the repository are stored. Raises errors of
+        """Returns the turn that follows the committed `position`. Sends requests, but writes nothing. Raises errors of
         the taxonomy.
+
+        `threads_ended` says whether all threads that this run fetches are stored.
         """
         ...
 
     def look_ahead(self, turn: Turn[PositionT]) -> None:
-        """Sends the next turn's request ahead, if that request is known already. GitHub then answers while `turn` is
-        committed. Called only if another turn follows.
+        """Sends the request of the next turn ahead, if that request is known already. GitHub then answers while `turn`
+        is being committed. This method is called only if another turn follows.
         """
         ...
 
     @property
     def is_ahead(self) -> bool:
-        """Whether a request was sent ahead, and no turn has used its answer yet."""
+        """Whether a request was sent ahead and no turn has used the answer yet."""
         ...
 
     async def close(self) -> None:
