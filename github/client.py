@@ -99,9 +99,9 @@ class GitHub:
 
         The client adds the variables `$owner` and `$name`. `aliases` is how often the operation's field is repeated
         (`aliased`), or 0 for an operation without repetition. `requests` is the number of requests that would fill the
-        operation's connections. `parents` is the number of parents that have these connections. Both serve to estimate
-        the price (`budget.prices`). With `keep_lost`, nodes that GitHub failed to load are null in the answer.
-        Otherwise such a node raises `TooLarge`.
+        operation's connections. `parents` is the number of parents that have these connections. The client estimates
+        the operation's price from these two numbers (`budget.prices`). With `keep_lost`, nodes that GitHub failed to
+        load are null in the answer. Otherwise such a node raises `TooLarge`.
 
         In `data`, marks replace the nodes that are gone or hidden (`nodes.nulls`). A nullable field is None if this
         account may not see its value, such as a reference into a private repository.
@@ -135,9 +135,9 @@ class GitHub:
         return answer
 
     def prefetched_reviews(self, ids: Sequence[str]) -> list[str]:
-        """Returns the reviews in `ids` whose comments can come in one prefetched answer. An answer has one account, so
-        these are the reviews that the account of the first prefetched review has read. Returns an empty list if no
-        review was prefetched.
+        """Returns those reviews in `ids` whose comments one prefetched answer can hold. Such an answer belongs to one
+        account. So only reviews that the same account has read as the first prefetched review are returned. Returns an
+        empty list if no review was prefetched.
         """
         return self._prefetched.reviews_at_once(ids) if self._prefetched is not None else []
 

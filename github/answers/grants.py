@@ -1,4 +1,4 @@
-"""Finds out from the message of a refusal what a person has to do, such as granting a permission.
+"""Derives from a refusal's message what a person has to do, such as to grant a permission.
 
 GitHub publishes no list of these messages. Where GitHub documents a message, a comment names the page.
 """
@@ -17,7 +17,7 @@ OTHERWISE = "give the token access to the repository"
 
 def grant(words: str, headers: Mapping[str, str]) -> str:
     """Returns what a person can do about a refusal (403 or FORBIDDEN), as text. `words` is GitHub's message. `headers`
-    are those of the answer.
+    are the answer's headers.
     """
     said = _NAME.sub("", words).lower()
     named = _organization(words)
@@ -67,9 +67,9 @@ def _at(words: str) -> str:
 
 
 def _permissions(headers: Mapping[str, str]) -> str:
-    """Returns the name of the permission that is missing, as text. The header X-Accepted-GitHub-Permissions lists the
-    permissions that a route accepts, such as `contents=read`, with `;` between alternatives. Without this header, the
-    text names all permissions that this application needs.
+    """Returns the name of the missing permission, as text. The header X-Accepted-GitHub-Permissions lists the
+    permissions that a route accepts, such as `contents=read`, with `;` between alternatives. If this header is missing,
+    the text names all permissions that this application needs.
     """
     accepted = headers.get("X-Accepted-GitHub-Permissions", "")
     sets = [each.strip().replace("=", ": ").replace(",", " and ") for each in accepted.split(";") if each.strip()]

@@ -7,7 +7,7 @@ MOST_DIGITS = 15
 
 
 def number(headers: Mapping[str, str], name: str) -> int | None:
-    """Returns the whole number in the header `name`. Returns None if the header is missing or holds anything else."""
+    """Returns the whole number in the header `name`. Returns None if the header is missing or is not a whole number."""
     return parse_digits(headers.get(name, ""))
 
 

@@ -136,8 +136,8 @@ class _Record:
     """Tells whether a value is an instance of a dataclass or a named tuple, and whether all its fields have their
     declared types. Raises `TypeError` with the field's name for a wrong field.
 
-    An answer holds many records, so the fields of plain types are checked together. A combination of types that was
-    right once is known to be right. Only the range of numbers and the time zone of moments are then still checked.
+    Because an answer holds many records, a combination of plain types that was right once is remembered. If another
+    record has the same combination, only the range of its numbers and the time zone of its moments are checked.
     """
 
     def __init__(self, kind: Any) -> None:

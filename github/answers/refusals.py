@@ -44,7 +44,7 @@ class InvalidCursor(RetryNow):
 
 
 class Gone(PartOver):
-    """Raised if a repository, or one of its routes, does not exist, or if this account may not see it (404)."""
+    """Raised for a 404: a repository or one of its routes does not exist, or is hidden from this account."""
 
 
 class SwitchedOff(PartOver):
@@ -217,8 +217,8 @@ def wait_of(headers: Headers) -> float | None:
     """Returns how many seconds to wait before the next attempt, at most `LONGEST_WAIT`. Returns None if the server does
     not say.
 
-    The header `retry-after` counts first, as GitHub documents. Without this header, the wait ends at the reset of the
-    budget. The reset counts only if no budget remains and the reset is not in the past.
+    The header `retry-after` is used first, as GitHub documents. Without this header, the wait ends at the reset of the
+    budget. The reset is used only if no budget remains and the reset is not in the past.
     """
     longest = LONGEST_WAIT.total_seconds()
     if (seconds := retry_after(headers)) is not None:
@@ -256,7 +256,7 @@ def _is_githubs(content: Any) -> bool:
 
 
 def _is_html(content: Any) -> bool:
-    """Returns whether an answer is an HTML page for people. A proxy or a CDN sends such pages; GitHub's own 404 and 410
+    """Returns whether an answer is an HTML page for people. A proxy or a CDN sends such pages. GitHub's own 404 and 410
     are never HTML.
     """
     return isinstance(content, bytes) and content.lstrip().startswith(b"<")

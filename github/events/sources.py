@@ -51,8 +51,8 @@ async def read_stargazers(github: GitHub, repository: RepositoryRef, first: int,
 
 @mapped
 async def read_star_history(github: GitHub, repository: RepositoryRef, weeks: int) -> EventPage:
-    """Returns a page of the number of stars that each day brought, newest weeks first. `weeks` is how many weeks the
-    earlier pages showed. Future days are left out. The number of the present day may still grow.
+    """Returns a page with the number of new stars of each day, newest week first. `weeks` is the number of weeks on the
+    earlier pages. Future days are left out. The number of the present day may still grow.
     """
     page = weeks // WEEKS_A_PAGE + 1
     answer = await ask_rest(github, repository, "stargazers/history", {"per_page": WEEKS_A_PAGE, "page": page})
@@ -233,9 +233,9 @@ async def read_events(github: GitHub, repository: RepositoryRef, size: int, offs
 async def find_place_behind(
     github: GitHub, repository: RepositoryRef, operation: Literal["StargazerPlace", "ForkPlace"], after: str | None
 ) -> tuple[str | None, bool]:
-    """Skips one item in the list of stars or of forks, which `operation` chooses. Returns the cursor behind the item
-    that follows `after`, and whether the list has more items. The item is not loaded, because GitHub may be unable to
-    load it.
+    """Skips one item of a list of stars or of forks. Returns the cursor behind the item that follows `after`, and
+    whether the list has more items. `operation` chooses the list. The item is not loaded, because GitHub may be unable
+    to load it.
     """
     field = "stargazers" if operation == "StargazerPlace" else "forks"
     answer = await ask(github, operation, repository, field, {"after": after})

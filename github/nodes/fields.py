@@ -13,8 +13,8 @@ from rows import Note, Page, Short
 
 
 def single_page(node: Node, connection: str, what: str, page: Page) -> list[Node]:
-    """Returns the nodes that GitHub shows of a connection that always fits into one page, such as labels. Adds a note
-    on hidden nodes to the page.
+    """Returns the nodes of a connection that GitHub shows. The connection, such as the labels, always fits into one
+    page. Adds a note on hidden nodes to the page.
 
     One page suffices because GitHub limits these connections (100 labels, 10 assignees, ...). If GitHub shows fewer
     nodes than it counts, or no list at all, the connection is recorded in `page.short`.

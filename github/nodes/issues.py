@@ -53,8 +53,8 @@ def add(node: Node, page: Page) -> int:
 
 
 def _closer(node: Node, page: Page) -> tuple[int | None, bool]:
-    """Returns the GitHub id of the account that closed the issue last, and whether this is certain. It is uncertain if
-    the timeline was not requested, or has further pages with perhaps a later closing (`add_closings`).
+    """Returns the GitHub id of the account that closed the issue last, and whether the id is certain. The id is
+    uncertain if the timeline was not requested, or if its further pages may have a later closing (`add_closings`).
     """
     if node["state"] != "CLOSED":
         return None, True
@@ -66,8 +66,8 @@ def _closer(node: Node, page: Page) -> tuple[int | None, bool]:
 
 
 def add_closings(items: list[Node], issue: int, page: Page) -> None:
-    """Adds to the page when the issue was closed and by whom, for each closing among these items of its timeline.
-    `issue` is the issue's GitHub id.
+    """Adds each closing among these items of an issue's timeline to the page: when the issue was closed, and by which
+    account. `issue` is the issue's GitHub id.
     """
     page.closings.extend(
         Closing(issue, time(item["createdAt"]), contributor(item["actor"], page))

@@ -138,8 +138,8 @@ def add_review_comments(nodes: list[Node], review: int, pull_request: int, page:
 
 
 def add_listed_review_comment(comment: Node, page: Page) -> str:
-    """Adds a review comment from REST's list to the page, and returns the comment's `seen` key. The comment's row holds
-    the number of the pull request in place of its id, because REST's list does not show the id.
+    """Adds a review comment from REST's list to the page, and returns the comment's `seen` key. In the comment's row,
+    `pull_request` is the pull request's number. REST's list does not show the pull request's id.
     """
     page.comments.append(
         Comment(

@@ -141,8 +141,8 @@ class ServerSchema:
         return self._noted(f"{of}.{value}", lacks=lacks or value in self.unknown)
 
     def type_of(self, on: str, name: str) -> str:
-        """Returns the name of the type that the field `name` of the type `on` has, without `[]` and `!`. Returns an
-        empty text if the field is unknown.
+        """Returns the type of the field `name` of the type `on`, as a name without `[]` and `!`. Returns an empty text
+        if the field is unknown.
         """
         known = self.types.get(on)
         return known.fields.get(name, "") if known else ""

@@ -76,7 +76,7 @@ def of_survey(repository: RepositoryRef, survey: Survey, wanted: Collection[str]
     """Returns the lists to request of a small repository. Returns None if the repository is not small, or if there is
     nothing to request.
 
-    `wanted` are the types whose history the job reads. The job reads only the changes of all other types.
+    `wanted` are the types whose history the job reads. Of all other types, the job reads only the changes.
     """
     if is_long(survey, wanted):
         return None

@@ -106,8 +106,8 @@ def comments_path(
     """Returns the REST path of the first page of comments that changed since `since`, oldest change first. `route` is
     the end of the list's path, after the repository.
 
-    `path` is the page at which an earlier reading stopped. `path` is returned instead if it has a page number and the
-    page size `per_page`.
+    `path` is the page at which an earlier reading stopped. If `path` has a page number and the page size `per_page`,
+    `path` itself is returned.
 
     The path holds the repository's id and not its name. Under the name, REST could answer about another repository that
     has taken over the name, and the answer would not show that.

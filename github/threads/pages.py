@@ -132,8 +132,8 @@ async def read_heads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) ->
 async def read_items(
     github: GitHub, kind: ThreadType, parts: Sequence[Part], first: int, item_types: Sequence[str] | None = None
 ) -> Threads:
-    """Returns the next `first` items of each part's thread, each from its own cursor, by one request. Items are those
-    of a timeline, or comments of a discussion. If `item_types` is given, only items of these types are returned, and
+    """Returns the next `first` items of each part's thread, each from its own cursor, by one request. An item is a
+    timeline's item, or a comment of a discussion. If `item_types` is given, only items of these types are returned, and
     the threads do not count as whole.
     """
     each = 1 + first if kind.nested else 2 if kind.kind == "pull_request" else 1
@@ -300,9 +300,9 @@ def _add_thread(kind: ThreadType, node: Node, threads: Threads, read_as: Part | 
 
 
 def _reviews_that_lack(part: Part, reviews: Node | None, threads: Threads) -> None:
-    """Adds a part for the reviews of a pull request that has more reviews than its whole timeline showed. The pull
-    request then does not count as whole. If `reviews` is None, the number of reviews is unknown, and the part is added,
-    too.
+    """Adds a part for the reviews of a pull request if its whole timeline showed fewer reviews than the pull request
+    has. The pull request then does not count as whole. If `reviews` is None, the number of reviews is unknown, and the
+    part is added, too.
     """
     shown = sum(key.startswith("r:") for key in part.seen)
     total = reviews["totalCount"] if reviews is not None else None

@@ -80,8 +80,8 @@ class Accounts:
         return self._standings.setdefault(credential.label, _Standing())
 
     async def _introduced(self, credential: Credential) -> str | None:
-        """Returns the account of a token, which is looked up if it is not known yet. Returns None if GitHub does not
-        accept the token.
+        """Returns the account of a token. If the account is not known yet, GitHub is asked for it. Returns None if
+        GitHub does not accept the token.
         """
         async with self._introducing:
             if credential.account is None and self._standing(credential).refused_until <= monotonic():
@@ -140,8 +140,8 @@ class Accounts:
 
     async def refused(self, credential: Credential, secret: str) -> None:
         """Sets a credential aside after a 401. After the first 401 in a row, a token is set aside for `DOUBT` seconds.
-        An installation is not set aside then, because it creates another token. After each further 401 in a row, both
-        are set aside for `SET_ASIDE` seconds.
+        An installation is not set aside after its first 401, because it creates another token. After each further 401
+        in a row, any credential is set aside for `SET_ASIDE` seconds.
         """
         standing = self._standing(credential)
         standing.strikes += 1

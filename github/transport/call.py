@@ -40,8 +40,8 @@ class Call:
         return bool(self._heard)
 
     def open_to(self, accounts: Iterable[str]) -> list[str]:
-        """Returns those of `accounts` that may be tried next. Returns no account once GitHub has answered each account,
-        or refused it for good.
+        """Returns those of `accounts` that may be tried next. The accounts in `denied` are returned only if no other
+        account is left. Returns no account once GitHub has answered each account, or refused it for good.
         """
         open_ = [account for account in accounts if account not in self._heard]
         return [account for account in open_ if account not in self._denied] or open_
@@ -89,8 +89,8 @@ class Call:
 
 
 def _to(label: str, error: PartOver) -> PartOver:
-    """Returns the refusal with the credential's label in its advice, if a person can remove the refusal. Returns any
-    other refusal unchanged.
+    """Returns the refusal `error` with the credential's label in its advice. Returns `error` unchanged if a person
+    cannot remove the refusal.
     """
     if error.code != "forbidden" or not error.action:
         return error

@@ -189,14 +189,14 @@ class App:
         self._listing = _Shared(self._list)
 
     def now(self) -> float:
-        """Returns GitHub's time in seconds since 1970: the date of the latest answer plus the time that has passed
-        since then on our clock. Before the first answer, our clock alone counts.
+        """Returns GitHub's time in seconds since 1970: the date of GitHub's latest answer plus the time that has passed
+        since then on our clock. Before the first answer, returns our own time.
         """
         return self._clock() + self._ahead
 
     async def installations(self, owner: str | None) -> tuple[list[Installation], list[Installation]]:
-        """Returns two lists of usable installations: that of `owner`, and all others. If `owner` is None, the first
-        list is empty. Raises as `Credential.secret` does if the installations have to be listed.
+        """Returns the usable installations in two lists: the installation of `owner`, and all others. If `owner` is
+        None, the first list is empty. Raises as `Credential.secret` does if the installations have to be listed.
         """
         name = (owner or "").lower()
         if self._lacks(name):
@@ -209,9 +209,9 @@ class App:
         return {login: each for login, each in self._installations.items() if not each.set_aside}
 
     def _lacks(self, name: str) -> bool:
-        """Returns whether installations have to be listed. This is so if they were never listed. It is also so if the
-        owner `name` has no usable installation and the last listing is at least `LISTED_AGAIN_AFTER` seconds old. If
-        `name` is empty, any usable installation suffices.
+        """Returns whether GitHub has to list the installations, because they were never listed. Also returns True if
+        the owner `name` has no usable installation and the last listing is at least `LISTED_AGAIN_AFTER` seconds old.
+        If `name` is empty, any usable installation suffices.
         """
         if self._listed_at is None:
             return True

@@ -125,7 +125,7 @@ class GitHubTransport(AsyncTransport):
 
     async def _guarded(self, ask: Ask, send: Send, read: Callable[[Ask, Raw], Answer], only: str | None) -> Answer:
         """Sends a request, if need be from one account after the other (`_ask`). While GitHub is down, raises
-        `RetryLater` at once. `read` makes an `Answer` of GitHub's raw answer. If `only` is given, only that account
+        `RetryLater` at once. `read` converts GitHub's raw answer to an `Answer`. If `only` is given, only that account
         sends the request.
         """
         if self._guard is None:

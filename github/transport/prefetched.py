@@ -1,5 +1,5 @@
 """Holds answers that were read before a sweep began. The sweep takes an answer from here in place of sending the
-request, because an answer has the same shape either way.
+request. A prefetched answer has the same shape as an answer to that request.
 """
 
 import zlib
@@ -61,9 +61,9 @@ class Prefetched:
         return self._answer(told.asked_at, told.account, told.data)
 
     def reviews_at_once(self, ids: Sequence[str]) -> list[str]:
-        """Returns the reviews in `ids` whose comments can come in one prefetched answer. An answer has one account, so
-        these are the reviews that the account of the first prefetched review has read. The comments of all other
-        reviews have to be requested.
+        """Returns those reviews in `ids` whose comments one prefetched answer can hold. Such an answer belongs to one
+        account. So only reviews that the same account has read as the first prefetched review are returned. The
+        comments of all other reviews have to be requested.
         """
         held = [each for each in ids if each in self.reviews]
         return [each for each in held if self.reviews[each].account == self.reviews[held[0]].account]
@@ -93,8 +93,8 @@ class Prefetched:
 
     def unpack(self, packed: bytes, *, is_old: bool = False) -> None:
         """Adds the answers in `packed`. Answers of another release are ignored, because the documents of that release
-        request other fields. `is_old` says that threads may have changed since the answers, so that a catch-up has to
-        follow.
+        request other fields. `is_old` says that threads may have changed since the answers were read, so that a
+        catch-up has to follow.
         """
         content = {
             key: PrefetchedAnswer(datetime.fromisoformat(at), account, data)
