@@ -153,7 +153,7 @@ async def _held(connection: Connection, usernames: Iterable[str]) -> dict[str, i
 
 
 def _is_news(person: Contributor, known: _Known | None, seen_at: datetime) -> bool:
-    """Returns whether an answer's data about a person may have to be written. `known` is the person's stored row; it is
+    """Returns whether an answer's data about a person may have to be written. `known` is the person's stored row, or
     None if the person is not stored.
     """
     if known is None:

@@ -70,11 +70,11 @@ async def read(connection: Connection, sweep: Sweep) -> Coverage | None:
 
 
 async def write(connection: Connection, sweep: Sweep, coverage: Coverage, left_out: Collection[str] = ()) -> None:
-    """Writes the coverage of a complete sweep, in the transaction that completes the sweep.
+    """Writes the coverage of a complete sweep, in the transaction that completes the sweep. `left_out` names the fields
+    that requests left out because the server's schema lacks the fields.
 
-    `left_out` names the fields that requests left out because the server's schema lacks them. A stored coverage of the
-    same `PLAN_VERSION` is kept if it goes further back, and if all fields that it left out are in `left_out`. It is
-    kept because a job with a longer retention has paid for it.
+    A stored coverage of the same `PLAN_VERSION` that goes further back is kept, because a job with a longer retention
+    has paid for it. It is replaced, though, if its sweep left out a field that is not in `left_out`.
     """
     await connection.execute(
         """

@@ -291,10 +291,9 @@ async def find_workspace(connection: Connection, reference: str) -> UUID:
 
 
 async def _prepare(connection: Connection) -> None:
-    """Prepares the transaction for a search. Adds the schema of pgvector to the search_path, and makes pgvector's index
-    return more rows until enough rows pass the filter.
-
-    pgvector can do this only since version 0.8. With every version, the index returns 200 rows at once.
+    """Prepares the transaction for a search. Adds the schema of pgvector to the search_path. Makes pgvector's index
+    return 200 rows, and then more rows until enough rows pass the filter. Before version 0.8, pgvector cannot return
+    more rows.
     """
     [row] = await connection.fetch(
         """

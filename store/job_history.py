@@ -1,4 +1,4 @@
-"""All jobs of a workspace, newest first, in pages: what was requested, and how each ended."""
+"""All jobs of a workspace, newest first, in pages. Each job has its request and, if it has ended, its outcome."""
 
 from typing import Any
 from uuid import UUID

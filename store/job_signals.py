@@ -54,7 +54,7 @@ def _message(job_id: str, attempt: int, retry: dict[str, Any] | None) -> Run | R
 
 
 async def heard(connection: Connection, job: Unheard, *, first_run_id: str | None) -> None:
-    """Records that Temporal has heard of the job. `first_run_id` is the first run in the workflow's chain of runs; it
+    """Records that Temporal has heard of the job. `first_run_id` is the first run in the workflow's chain of runs. It
     is None if the server is too old to tell.
     """
     await connection.execute(

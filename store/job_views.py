@@ -215,8 +215,8 @@ async def repositories(
     """Returns the views of a job's repositories, ordered by name. `job` is the job's row.
 
     `limit` selects the next repositories of a begun job, in order of id, after the id `after`. `only` selects the
-    repositories with these ids. `not_shown` is what GitHub does not show, by (repository id, data type); the views hold
-    it.
+    repositories with these ids. `not_shown` holds the things that GitHub does not show, by (repository id, data type).
+    The views contain these things.
     """
     rows = await connection.fetch(
         _REPOSITORIES, job["id"], UUID(job["workspace_id"]), job["repositories_selected"], after, limit, only
@@ -249,8 +249,8 @@ def state(
 ) -> JobState:
     """Returns the state of a job.
 
-    `job` is the job's row, `its` are the views of its repositories, and `hold` is what the repositories wait for.
-    `unshown` is the number of things that GitHub does not show.
+    `job` is the job's row, and `its` are the views of its repositories. `hold` says which wait ends first, if all
+    repositories wait. `unshown` is the number of things that GitHub does not show.
     """
     goes_on = job["status"] == "in_progress" and not job["paused_at"]
     return JobState.model_validate(
@@ -370,8 +370,8 @@ def _failure(error: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _type_status(data_type: str, row: Any, swept: str | None) -> str:
-    """Returns the status of a data type. If `swept`, the status of the type's sweep, is given, it is returned. If the
-    sweep has not begun, `swept` is None. The status then follows from `row`, the repository's progress.
+    """Returns the status of a data type. `swept` is the status of the type's sweep, or None if the sweep has not begun.
+    The result is `swept`, unless that is None. Otherwise, the result follows from `row`, the repository's progress.
     """
     if swept:
         return swept

@@ -72,9 +72,7 @@ where repository_id = $1 and data_type = $2 group by 1, 2 order by 1, 2
 
 @dataclass(frozen=True, slots=True)
 class NotedThreads:
-    """Numbers of the threads of a data type that have a note on the thread itself, and not only on a part of the
-    thread.
-    """
+    """Counts of a data type's threads with a note on the whole thread. Notes on a part of a thread do not count."""
 
     unlisted: int
     """Threads that GitHub counts and does not list."""

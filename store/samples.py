@@ -67,10 +67,10 @@ async def take(connection: Connection, job: JobState, mark: Mark, rows: Mapping[
 
 
 async def marks(connection: Connection, job_id: str, attempt: int, worked_seconds: float) -> list[Mark]:
-    """Returns the marks of this attempt from which its pace is computed, oldest first. These are the attempt's first
-    mark, and its first mark after half of `worked_seconds`.
+    """Returns the marks from which the pace of this attempt is computed, oldest first. The marks are the attempt's
+    first mark, and its first mark after half of `worked_seconds`.
 
-    Returns a single mark if both are the same, and no mark if the attempt has no sample.
+    Returns a single mark if both marks are the same, and no mark if the attempt has no sample.
     """
     rows = await connection.fetch(_MARKS, job_id, attempt, worked_seconds / 2)
     return list(dict.fromkeys(Mark(**dict(row)) for row in rows))
