@@ -80,7 +80,7 @@ class RepositoryBackfillWorkflow:
 
     @workflow.signal
     def give_way(self) -> None:
-        """Ends this run; committed pages stay. The parent starts the repository's workflow again later."""
+        """Ends this run. Committed pages stay. The parent starts the repository's workflow again later."""
         self._asked_to_give_way = True
         self._stop()
 

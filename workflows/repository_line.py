@@ -31,7 +31,7 @@ a minute of GitHub's time, which is what it gives an account in a minute."""
 
 class RepositoryLine:
     """Decides which repository starts next. Every recent leg starts before every historical leg. Among the recent legs,
-    those with a short history start first, as counted by a survey.
+    the legs of repositories with a short history start first. A survey finds out which histories are short.
 
     The line holds the ids of repositories, and the details of one page of repositories for each leg.
     """

@@ -1,5 +1,5 @@
-"""Checks the signals and updates that people send to a workspace's workflow, and turns them into the input of the
-activity that carries them out.
+"""Checks the signals and updates that people send to a workspace's workflow. Turns each of them into the input of the
+activity `carry_out_signal`.
 """
 
 import re

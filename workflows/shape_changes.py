@@ -1,5 +1,5 @@
 """The ids of changes to the workflows' code, for `workflow.patched`. A workflow's history records which of these
-changes its run had, and a replay applies only those.
+changes its run had. A replay applies only the recorded changes.
 """
 
 CANCELS_ALONE = "cancels alone"
