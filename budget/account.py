@@ -69,8 +69,8 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """The end of a request: how it ended, how long it took, and what GitHub reported. `points` is None if the cost is
-    unknown; in that case the estimated cost counts.
+    """The end of a request: how it ended, how long it took, and what GitHub reported. `points` is the cost of the
+    request, or None if the cost is unknown. The estimated cost then counts.
     """
 
     outcome: Literal["answered", "limited", "failed"]
