@@ -65,8 +65,9 @@ async def _left_alone(connection: Connection, polar_subscription_id: str) -> lis
 
 
 async def settle(connection: Connection, owner: UUID | None) -> Recorded:
-    """Sets the retention of each workspace to what the active add-ons of its owner grant, and stops or resumes jobs
-    accordingly. `owner` is an `app_users.id`. If `owner` is None, the workspaces of every owner are updated.
+    """Sets the retention of each workspace to the days that the best active add-on of its owner grants, and stops or
+    resumes jobs accordingly. `owner` is an `app_users.id`. If `owner` is None, the workspaces of every owner are
+    updated.
     """
     await addons.update_retention(connection, owner)
     stopped = await addon_jobs.stop_unpaid(connection, owner)
