@@ -62,8 +62,8 @@ def of_job(job: JobState, progress: Progress, eta: datetime | None) -> Sentence:
 def of_ended(job: JobSummary, *, as_of: datetime | None, unshown: int, percent: float | None = None) -> Sentence:
     """Returns the headline of a job that has ended. `as_of` is the moment up to which the job's data is complete. The
     headline does not name this moment if the job was canceled, or failed in all repositories. `unshown` is the number
-    of things that GitHub does not show. `percent` is how much of a canceled job is stored; if it is None, the headline
-    names no number.
+    of things that GitHub does not show. `percent` is how much of a canceled job is stored. If `percent` is None, the
+    headline names no percentage.
     """
     total, failed = job.total_repositories, job.failed_repositories
     if job.status == "canceled":

@@ -52,8 +52,8 @@ class Totals:
 
 
 def of(job: JobState) -> Totals:
-    """Returns the sums over all repositories of the job. Makes one pass over the repositories, because a job may have a
-    thousand of them, and is summed again after each change.
+    """Returns the sums over all repositories of the job. Makes only one pass over the repositories, because a job may
+    have a thousand repositories, and is summed again after each change.
     """
     sums = {name: _Sum() for name in job.data_types}
     for repository in job.repositories:

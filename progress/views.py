@@ -23,12 +23,13 @@ class FailureView(Failure):
 
 
 class TypeView(_View):
-    """One data type of one repository. `stored` and `expected` count threads, embeddings or events; `counts` holds all
-    stored rows by noun. `expected` is what is stored plus what is left. `expected` falls when an estimate falls, and
-    rises only when more is stored.
+    """One data type of one repository. `stored` and `expected` count threads, embeddings or events. `counts` holds the
+    numbers of all stored rows by noun. `expected` is `stored` plus the number of items that are still to be stored.
+    `expected` falls when an estimate falls, and rises only when more is stored.
 
-    `notes` are sentences on what GitHub does not show of a type that is otherwise complete. `proof.sources` describes
-    each source of events (rows.EventSource) by `status`, `rows` and `as_of`, and a skipped source also by `reason`.
+    `notes` are sentences about things that GitHub does not show of a type that is otherwise complete. `proof.sources`
+    describes each source of events (rows.EventSource) by `status`, `rows` and `as_of`, and a skipped source also by
+    `reason`.
     """
 
     data_type: str
