@@ -1,3 +1,1 @@
-"""The SQL files that define the shape of the database, and the code that gives any database that shape
-(`migrate.py`).
-"""
+"""The SQL files that define the shape of the database. `migrate.py` gives any database this shape."""
