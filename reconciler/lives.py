@@ -1,4 +1,4 @@
-"""Asks Temporal which workflows run, and how the others ended."""
+"""Asks Temporal which workflows run, and how the ended workflows ended."""
 
 import asyncio
 from collections.abc import Sequence
@@ -22,8 +22,9 @@ class Life:
     end: str | None
 
     def runs(self, job: Open) -> bool:
-        """Returns whether the workflow is running and is the workflow to which the job was signaled. The workflow and
-        the job must then have the same `first_run_id`. If one of them has none, the workflow only has to be running.
+        """Returns whether the workflow is running and is the workflow to which the job was signaled. In that case, the
+        workflow and the job have the same `first_run_id`. If the id of the workflow or of the job is None, the workflow
+        only has to be running.
         """
         known = self.first_run_id and job.first_run_id
         return self.end is None and (not known or self.first_run_id == job.first_run_id)

@@ -27,8 +27,8 @@ log = structlog.get_logger(__name__)
 
 
 class PausedSliceWatch:
-    """Looks for paused slices. Each process has one watch. It remembers what each workflow was told, so that it tells
-    only changes. A repeated message does no harm.
+    """Looks for paused slices. Each process has one watch. The watch remembers what it told each workflow, and tells a
+    workflow only of changes. A repeated message does no harm.
     """
 
     def __init__(self, task_queue: str) -> None:
