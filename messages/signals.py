@@ -63,7 +63,7 @@ class CancelRepository(Message):
 
 
 class JobStanding(Message):
-    """The fields of a job's row on which its workflow acts. `carry_out_signal` and all updates return them."""
+    """The fields of a job's row on which its workflow acts. `carry_out_signal` and all updates return these fields."""
 
     job_id: str
     status: JobStatus
