@@ -42,8 +42,8 @@ def read(request: web.Request, model: BaseModel, *, moving: Set[str] = frozenset
     """Returns the answer to a GET request: `model` as JSON, with an ETag. If the caller already has this version,
     returns 304 without a body.
 
-    `moving` names the fields that change with time alone. They do not affect the ETag, so that it changes only when
-    rows change.
+    `moving` names the fields that change with time alone. These fields do not affect the ETag, so the ETag changes only
+    when rows change.
     """
     tag = tag_of((model.model_dump_json(exclude=set(moving)) if moving else model.model_dump_json()).encode())
     headers = {

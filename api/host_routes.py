@@ -1,5 +1,5 @@
-"""The host application's old routes, built on the new jobs. The host's own client works with them once its address and
-key are changed.
+"""The host application's old routes, built on the new jobs. The host's own client can use these routes once the address
+and the key in its settings are changed.
 
 The answers have the shapes `BackfillResponse` and `JobStatus` of that client (`src/lib/manual-backfill/client.ts`).
 """

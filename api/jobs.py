@@ -1,4 +1,4 @@
-"""Routes of one job. They show the job, its timeline and its chart. They retry, pause, resume and cancel it."""
+"""Routes of one job: to show the job, its timeline and its chart, and to retry, pause, resume and cancel the job."""
 
 from collections.abc import Callable
 from functools import partial
