@@ -72,8 +72,8 @@ def disk(server: health.Server) -> Finding:
 
 
 async def _way(at: settings.Database) -> Finding:
-    """Returns the finding on poolers. The check fails only if migrations and locks would go through a transaction
-    pooler, because they need a session. They use `DATABASE_DIRECT_URL`, or else `DATABASE_URL`.
+    """Returns the finding on poolers. Migrations and locks use `DATABASE_DIRECT_URL`, or else `DATABASE_URL`. The check
+    fails only if this address leads through a transaction pooler, because migrations and locks need a session.
     """
     way, direct = await health.way_to(at.database_url), await health.way_to(at.direct_url)
     if direct == "transaction":
