@@ -1,10 +1,10 @@
 """Checks server addresses in settings: whether an address can be parsed in one way only, and which of its parts may be
 shown.
 
-A password may hold any character. If it is not percent-encoded, it can shift the parts of the address. An example is
-`postgresql://u:pa/ss@host/db`: a parser takes `u` for the host, `pa` for the port and `ss@host/db` for the database. It
-then quotes these parts in its errors. So an address is accepted only if no part of its password can be taken for
-something else.
+A password may hold any character, and a character that is not percent-encoded can shift the parts of the address. An
+example is `postgresql://u:pa/ss@host/db`: a parser takes `u` for the host, `pa` for the port and `ss@host/db` for the
+database. The parser then quotes these parts in its errors. So an address is accepted only if no part of its password
+can be taken for something else.
 """
 
 import re

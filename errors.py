@@ -66,8 +66,8 @@ class JobOver(BackfillError):
 
 
 class BadInput(BackfillError):
-    """An argument or a setting is wrong. `name` is its name. Commands exit with 2, and HTTP requests are answered with
-    400.
+    """An argument or a setting is wrong. `name` is the name of the argument or setting. Commands exit with 2, and HTTP
+    requests are answered with 400.
     """
 
     def __init__(self, name: str, message: str) -> None:

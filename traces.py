@@ -2,8 +2,8 @@
 span that caused it.
 
 Only programs that send traces import this module (`process.traced`). A trace begins when a workflow is signaled about a
-job. Spans hold ids, names of operations and numbers. They do not hold the text of an error, because it might quote what
-a customer wrote.
+job. Spans hold ids, names of operations and numbers. They do not hold the texts of errors, because such a text might
+quote a customer's text.
 """
 
 import time

@@ -87,8 +87,8 @@ def lines(of: Iterable[Unshown], most: int) -> list[str]:
 
 
 def threads(which: Sequence[UnshownThing], more: int, most: int = 10) -> str:
-    """Returns the first `most` names of threads and lists in `which`, and the number of the other notes, such as
-    `octo/a#12, octo/a#14, octo/b (stargazers), and 3 more`.
+    """Returns the names of the first `most` threads and lists in `which`, and then the number of notes whose things are
+    not named. An example is `octo/a#12, octo/a#14, octo/b (stargazers), and 3 more`.
 
     `more` is the number of notes that are not in `which`.
     """
