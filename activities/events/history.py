@@ -1,4 +1,4 @@
-"""Derives pushes from the commits of the default branch, for the time before GitHub's list of pushes begins."""
+"""Derives pushes from the commits of the default branch, for the time that GitHub's list of pushes does not cover."""
 
 import structlog
 

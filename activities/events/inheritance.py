@@ -55,8 +55,8 @@ def inherit(position: EventPosition, cutoff_at: datetime, *, fresh: bool) -> Eve
     events API is read for news. An unfinished source then resumes where the earlier sweep stopped. Of a finished
     source, only the pages on which GitHub did not show every item are requested again.
 
-    If not `fresh`, each source is read from its top down to that moment. Reading then continues where the earlier sweep
-    stopped.
+    If not `fresh`, each source is read from its top down to the moment up to which the earlier sweep's events are
+    complete. Reading then continues where the earlier sweep stopped.
     """
     deep_enough = is_deep_enough(position, cutoff_at)
     as_of = position.inherited_as_of

@@ -38,7 +38,7 @@ BLANK_SIZE = 50
 
 class ListSource:
     """Reads one of GitHub's lists page by page, down to the cutoff. If an earlier sweep read the list, the new items
-    are read first, down to the moment `until` of the place. Reading then continues where the earlier sweep stopped.
+    are read first, down to the moment `EventPlace.until`. Reading then continues where the earlier sweep stopped.
 
     `ways` names the APIs that have the list. If an API refuses the list, fails to serve the list or never ends the
     list, the next API is used.
@@ -132,8 +132,8 @@ class ListSource:
         raise NotImplementedError
 
     async def _find_place_behind(self, place: EventPlace) -> str | None:
-        """Skips the next item of the list, because GitHub fails to serve the item. Returns the cursor behind the item,
-        or None if GitHub gives no cursor.
+        """Returns the cursor behind the next item of the list, so that a sweep can skip this item. Returns None if
+        GitHub gives no cursor.
         """
         return str(int(place.cursor or 0) + 1) if self._is_numbered(place) else None
 

@@ -95,7 +95,7 @@ class EventPlace:
 
     @property
     def tail(self) -> int:
-        """The number of missing items whose page is not known. The list may have ended before these items."""
+        """The number of missing items whose page is unknown. GitHub may have ended the list too early."""
         return max(self.missing - sum(page.missing for page in self.odd), 0)
 
     @classmethod
@@ -186,7 +186,7 @@ class EventPlace:
         return replace(self, as_of=self.as_of or asked_at, blanks=self.blanks + 1)
 
     def count_missing(self, total: int | None, last: OddPage, end: str | None) -> Self:
-        """Counts as missing, at the list's end, the items that GitHub counts in `total` and that no page showed.
+        """Computes, at the end of a list, how many items of GitHub's count `total` no page has shown.
 
         The number of missing items stays as it is if `total` changed while the list was read. `last` is the last page,
         and `end` is the cursor behind the last page. As many missing items as fit on the last page are assigned to it.
@@ -224,7 +224,7 @@ class EventPlace:
         )
 
     def move_to(self, cursor: str, *, recent: bool) -> Self:
-        """Moves to the next page, at `cursor`. `recent` says whether the last page reached the recent leg's end."""
+        """Moves to the next page, at `cursor`. `recent` says whether the page just read ended the recent leg."""
         return replace(self, cursor=cursor, recent=recent)
 
     def move_below(self, cursor: str | None) -> Self:
@@ -278,8 +278,8 @@ class EventPlace:
         return replace(self, asked=[*self.asked, short][-MOST_IDLE:], progress=self.progress.count(moved=moved))
 
     def at_commits(self, oids: list[str], asked_at: datetime, *, recent: bool | None) -> Self:
-        """Moves to the commits `oids`, at which the next pages begin. `recent` says whether the last page reached the
-        end of the recent leg. `recent` is None if the last page has no commits.
+        """Moves to the commits `oids`, at which the next pages begin. `recent` says whether the page just read ended
+        the recent leg. `recent` is None if the page just read has no commits.
         """
         return replace(self, as_of=self.as_of or asked_at, oids=oids, recent=self.recent if recent is None else recent)
 
@@ -381,12 +381,12 @@ class EventPosition(Position):
         return replace(self, no_head=reason)
 
     def with_size(self, source: EventSourceName, size: int | None) -> Self:
-        """Sets the number of items that a page of this source requests. `size` is None for the largest number."""
+        """Sets how many items to request for each page of this source. `size` is None for the largest number."""
         others = {each: number for each, number in self.sizes.items() if each != source}
         return replace(self, sizes=others if size is None else others | {source: size})
 
     def after_thread(self, number: int) -> Self:
-        """Moves the source `threads` behind thread `number`. Threads are read in order of number."""
+        """Records that the source `threads` is read up to thread `number`. Threads are read in order of number."""
         return replace(self, number=number)
 
     def at_issues(self) -> Self:

@@ -108,8 +108,8 @@ class EventReader:
             return turn
 
     def _may_shrink(self, source: EventSource, position: EventPosition, error: RetryNow) -> bool:
-        """Returns whether to request the page again with fewer items. The first failure must say that the page is too
-        large. After an earlier failed attempt, any failure counts as too large.
+        """Returns whether to request the page again with fewer items. At the first attempt, `error` has to say that the
+        page is too large. At later attempts, every failure counts as too large.
         """
         smaller = source.can_shrink and size_of(position, source.name) > 1
         too_large = isinstance(error, TooLarge) or self._failures > 0

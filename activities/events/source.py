@@ -45,8 +45,8 @@ class EventSource(Protocol):
         ...
 
     async def probe(self) -> None:
-        """Sends a small request to the source's API, to find out whether GitHub answers at all. Raises the error of
-        this request.
+        """Sends a small request to the source's API, to find out whether GitHub answers at all. Raises the error if the
+        request fails.
         """
         ...
 
