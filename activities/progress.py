@@ -21,7 +21,7 @@ MOST_IDLE = 20
 
 
 class Standstill(PartOver):
-    """Raised when one of GitHub's lists neither continues nor ends."""
+    """Raised when one of GitHub's lists shows nothing new and does not end."""
 
     def __init__(self, what: str) -> None:
         super().__init__(

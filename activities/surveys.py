@@ -210,7 +210,7 @@ class _Page:
 
     async def _wait(self, at: datetime) -> bool:
         """Waits until `at`, the end of a limit, and returns True. Returns False at once if the survey has to end before
-        `at`. Returns False early if `stop` is set during the wait.
+        `at`. Returns False as soon as `stop` is set.
         """
         seconds = max((at - datetime.now(UTC)).total_seconds(), SHORTEST_WAIT)
         if monotonic() + seconds >= self._until:

@@ -91,8 +91,8 @@ class SweepActivity:
         """Waits until no earlier run of the workflow works on this sweep any more, and returns True. Returns False if
         `stop` is set first. An earlier run exists only after a reset of the workflow.
 
-        The earlier run's attempt learns from its next heartbeat that it has to stop. If its worker was killed, the
-        attempt counts as ended after the heartbeat timeout.
+        The earlier run's attempt learns from its next heartbeat that it has to stop. If the worker of that attempt was
+        killed, the attempt counts as ended after the heartbeat timeout.
         """
         run_id = activity.info().workflow_run_id or ""
         until = monotonic() + slice_.pace.heartbeat_timeout_seconds
