@@ -349,7 +349,7 @@ class Releases(ListSource):
         return await events.read_releases(self._github, self._repository, size, int(cursor or 0))
 
     def _is_over(self, _position: EventPosition, _place: EventPlace, _read: EventPage) -> bool:
-        """Always False. GitHub orders releases by creation, but a draft may be published long after its creation."""
+        """Always False. The list is read to its end, because a draft may be published long after its creation."""
         return False
 
 
