@@ -109,7 +109,9 @@ async def take(connection: Connection) -> Delivery | None:
 
 
 async def finished_of(connection: Connection, polar_subscription_id: str) -> list[Delivery]:
-    """Returns the finished deliveries of a Polar subscription, oldest first."""
+    """Returns the finished deliveries of events about a Polar subscription itself, oldest first. Events about its
+    orders are left out.
+    """
     rows = await connection.fetch(
         """
         select webhook_id, coalesce(type, '') as type, received_at, payload::text as text, attempts
