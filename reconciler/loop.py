@@ -87,7 +87,9 @@ class Reconciler:
 
     @property
     def silence(self) -> timedelta:
-        """How long Temporal has not answered. Zero if the last round succeeded, or if it failed because of Postgres."""
+        """How long Temporal has not answered. Zero if the last round succeeded. A round that failed for another reason,
+        such as Postgres, sets the time back to zero.
+        """
         return timedelta(seconds=monotonic() - self._heard_at) if self._trouble else timedelta()
 
     def hurry(self) -> None:
