@@ -134,8 +134,8 @@ async def to_look_again(connection: Connection, sweep: Sweep, *, limit: int = 10
 
 
 async def of_permissions(connection: Connection, sweep: Sweep, whats: Sequence[str]) -> list[Note]:
-    """Returns other jobs' notes about a missing permission, because of which the repository's threads lack one of
-    `whats`. Notes that this job has checked are left out.
+    """Returns the notes of other jobs that a missing permission hides one of `whats` on the repository's threads. Notes
+    that this job has checked are left out.
     """
     _, repository_id, data_type = sweep.key
     rows = await connection.fetch(_OF_PERMISSIONS, repository_id, data_type, sweep.job_id, whats)

@@ -97,8 +97,8 @@ async def wait_for_another(connection: Connection, sweep: Sweep) -> str | None:
 
 
 async def history_is_being_swept(connection: Connection, sweep: Sweep) -> bool:
-    """Returns whether another job sweeps the historical leg of the same type and repository. The other sweep must have
-    given a sign of life within `SILENCE`.
+    """Returns whether another job sweeps the historical leg of the same type and repository. A sweep without a sign of
+    life within `SILENCE` does not count.
     """
     swept: bool = await connection.fetchval(
         f"""
