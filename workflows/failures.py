@@ -30,8 +30,8 @@ def failure_of(error: BaseException) -> Failure:
 
 
 def ended_canceled(error: ActivityError, *, stopping: bool) -> bool:
-    """Returns whether a failed slice counts as canceled. A slice counts as canceled if it failed while it was being
-    canceled, because its worker died or because of a passing error. Temporal does not retry a slice that is being
+    """Returns whether a failed slice counts as canceled. A slice counts as canceled if it was being canceled, and
+    failed because its worker died or because of a passing error. Temporal does not retry a slice that is being
     canceled. So such an error is not a failure of the data type.
 
     `stopping` says whether this run has asked its slices to stop.
