@@ -214,7 +214,8 @@ class Budget(BaseModel):
         amounts are points, or all amounts are seconds.
 
         `spent` holds the moments and amounts of the last minute. `held` is the amount that requests in flight reserve.
-        If only requests in flight stand in the way, the result is `LOOK_AGAIN` after `now`.
+        If only requests in flight exceed the limit, returns `now` plus `LOOK_AGAIN`, because nobody knows when they
+        end.
         """
         total = sum(each for _, each in spent)
         if total + held + more <= allowed or (total == 0 and held == 0):
