@@ -142,8 +142,7 @@ def ending(
 
 
 def may_end(ending: int, active: int) -> bool:
-    """Returns whether `ending` add-ons may end at once. The limit is a tenth of `active`, the number of active add-ons.
-    """
+    """Returns whether `ending` add-ons may end at once: at most a tenth of `active`, the number of active add-ons."""
     return ending * ENDING_SHARE <= active
 
 
