@@ -53,7 +53,7 @@ class Totals:
 
 def of(job: JobState) -> Totals:
     """Returns the sums over all repositories of the job. Makes only one pass over the repositories, because a job may
-    have a thousand repositories, and is summed again after each change.
+    have a thousand repositories, and because the sums are computed again after each change.
     """
     sums = {name: _Sum() for name in job.data_types}
     for repository in job.repositories:
