@@ -135,9 +135,9 @@ class GitHub:
         return answer
 
     def prefetched_reviews(self, ids: Sequence[str]) -> list[str]:
-        """Returns those reviews in `ids` whose comments one prefetched answer can hold. Such an answer belongs to one
-        account. So only reviews that the same account has read as the first prefetched review are returned. Returns an
-        empty list if no review was prefetched.
+        """Takes the account that has read the first prefetched review in `ids`, and returns all prefetched reviews in
+        `ids` that this account has read. One answer can hold the comments of these reviews, because an answer belongs
+        to one account. Returns an empty list if no review was prefetched.
         """
         return self._prefetched.reviews_at_once(ids) if self._prefetched is not None else []
 

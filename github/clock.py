@@ -48,6 +48,6 @@ def asked_at(headers: Mapping[str, str], seconds: float) -> datetime:
     """Returns when the request was sent, by the server's clock. `seconds` is how long the answer took.
 
     The header `Date` holds when the answer was made. The answer may lack changes that happened during the request, so
-    the beginning of the request counts.
+    the answer is dated to the beginning of the request.
     """
     return now_by(headers) - timedelta(seconds=ceil(seconds))

@@ -1,5 +1,5 @@
 """Guards the mapping of answers to rows. If an answer lacks something that GitHub documents, `TooLarge` is raised, and
-the answer makes no row.
+no row is made from the answer.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence

@@ -190,7 +190,9 @@ class Archive:
         return scan.hour
 
     async def _probe(self, _api: str) -> None:
-        """Checks that the archive answers, by requesting the length of its oldest file. Every archive has that file."""
+        """Checks that the archive answers, by requesting the length of GH Archive's oldest file. If the archive answers
+        that it lacks this file, the check has succeeded, too.
+        """
         await self.size(FIRST_HOUR)
 
     def _open(self) -> aiohttp.ClientSession:

@@ -244,8 +244,8 @@ async def find_place_behind(
 
 
 def _down_to_rows(read: EventPage) -> EventPage:
-    """Sets `depth`, `ties` and `oldest` of the page, and returns the page. The page's rows must be in the order of
-    their times.
+    """Sets `depth`, `ties` and `oldest` from the times of the page's rows, and returns the page. The list must be
+    ordered by the times of its rows.
     """
     read.go_down_to({row.event_id: row.created_at for row in read.page.feed})
     read.oldest = read.depth

@@ -64,8 +64,9 @@ def without(document: DocumentNode, names: frozenset[str]) -> DocumentNode:
 def notes(left_out: Mapping[str, str], unmarked: Mapping[Path, str]) -> list[Note]:
     """Returns notes on the data that the pull requests of an answer lack, one note for each missing permission.
 
-    `left_out` maps each field that was not requested to GitHub's earlier refusal of the field. `unmarked` maps paths in
-    this answer to GitHub's messages. At each of these paths, GitHub refused a field, and the field is null.
+    `left_out` has the fields that were not requested, each with GitHub's message from an earlier refusal. `unmarked`
+    maps paths in this answer to GitHub's messages. At each of these paths, GitHub refused a field, and the field is
+    null.
     """
     found = {what: words for what, words in left_out.items() if what != TEAMS}
     refused = [words for path, words in unmarked.items() if path[-1:] == (_REVIEWER,)]

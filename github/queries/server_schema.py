@@ -86,8 +86,8 @@ class ServerSchema:
         return cls(types, introspection["__schema"]["queryType"]["name"])
 
     def learn(self, errors: Iterable[Mapping[str, Any]]) -> bool:
-        """Learns from the `errors` of a refusal which names the schema lacks. Returns whether a name was new. If the
-        errors show no new name, the names in `NEWER` count as missing from then on.
+        """Finds names that the schema lacks in the `errors` of a refusal, and records these names. Returns whether a
+        name was new. If the errors show no new name, the names in `NEWER` are recorded as lacking.
         """
         before = len(self.unknown)
         for error in errors:

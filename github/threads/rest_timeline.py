@@ -1,6 +1,6 @@
 """Reads a thread's timeline by REST, for events that GraphQL cannot answer.
 
-Both APIs make the same rows, because REST's `node_id` is GraphQL's `id`. An event makes no row if REST shows only a
+Both APIs lead to the same rows, because REST's `node_id` is GraphQL's `id`. An event makes no row if REST shows only a
 part of the event.
 """
 

@@ -72,9 +72,9 @@ class Call:
         self._answers.append(answer)
 
     def end(self) -> Answer:
-        """Returns the answer with the fewest refusals. If there is no answer, raises one of the refusals. "The
-        repository is gone" is raised only if there is no other refusal, because GitHub also says so to accounts that
-        may not see the repository.
+        """Returns the answer with the fewest refusals. If there is no answer, raises one of the refusals. A refusal
+        with the code `gone` is raised only if there is no other refusal, because GitHub also says "gone" to accounts
+        that may not see the repository.
 
         The accounts that GitHub answered or refused in this call are removed from `denied`, so that later calls do not
         try them last.

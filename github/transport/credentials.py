@@ -209,9 +209,9 @@ class App:
         return {login: each for login, each in self._installations.items() if not each.set_aside}
 
     def _lacks(self, name: str) -> bool:
-        """Returns whether GitHub has to list the installations, because they were never listed. Also returns True if
-        the owner `name` has no usable installation and the last listing is at least `LISTED_AGAIN_AFTER` seconds old.
-        If `name` is empty, any usable installation suffices.
+        """Returns whether the list of installations has to be requested. This is so if the list was never requested. It
+        is also so if the owner `name` has no usable installation and the latest list is at least `LISTED_AGAIN_AFTER`
+        seconds old. If `name` is empty, any usable installation suffices.
         """
         if self._listed_at is None:
             return True

@@ -193,8 +193,8 @@ class GitHubTransport(AsyncTransport):
         return call.end()
 
     async def _reserve(self, ask: Ask, candidates: Mapping[str, Credential]) -> Reservation:
-        """Reserves budget of the owner's installation, because it sees private repositories. If that installation is no
-        candidate, or has no budget left, reserves budget of any candidate.
+        """Reserves budget of the owner's installation, because this installation sees private repositories. If the
+        installation is no candidate, or has no budget left, reserves budget of any candidate.
         """
         owner = ask.repository.partition("/")[0]
         own = [account for account, each in candidates.items() if isinstance(each, Installation) and each.is_of(owner)]

@@ -37,7 +37,7 @@ _NAMES = {"graphql": "GitHub's GraphQL API", "core": "GitHub's REST API", "archi
 
 
 def no_answer(error: RetryNow) -> str:
-    """Returns in a few words why the server did not answer. Returns an empty text if `error` has another cause."""
+    """Returns in a few words why the server gave no answer. Returns an empty text for an error of any other kind."""
     if error.code.startswith("http_") and error.code not in ("http_202", "http_413"):
         return error.code.removeprefix("http_")
     return _NO_ANSWER.get(error.code, "")

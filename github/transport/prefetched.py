@@ -61,9 +61,9 @@ class Prefetched:
         return self._answer(told.asked_at, told.account, told.data)
 
     def reviews_at_once(self, ids: Sequence[str]) -> list[str]:
-        """Returns those reviews in `ids` whose comments one prefetched answer can hold. Such an answer belongs to one
-        account. So only reviews that the same account has read as the first prefetched review are returned. The
-        comments of all other reviews have to be requested.
+        """Takes the account that has read the first prefetched review in `ids`, and returns all prefetched reviews in
+        `ids` that this account has read. One answer can hold the comments of these reviews, because an answer belongs
+        to one account. The comments of all other reviews have to be requested.
         """
         held = [each for each in ids if each in self.reviews]
         return [each for each in held if self.reviews[each].account == self.reviews[held[0]].account]

@@ -21,8 +21,8 @@ MOST_FITTINGS = 4
 
 
 class ServerDocuments:
-    """The project's documents. They are unchanged until the server refuses a document. From then on, they leave out the
-    names that the server's schema lacks.
+    """The project's documents. The documents are unchanged until the server refuses one of them. From then on, they
+    leave out the names that the server's schema lacks.
 
     `introspect` sends `server_schema.INTROSPECTION`.
     """
@@ -51,8 +51,8 @@ class ServerDocuments:
         return any(self._schema.has(each) for each in left_out)
 
     def fitted(self, request: Request, withheld: frozenset[str] = frozenset()) -> Request:
-        """Returns the request in the form that this server accepts. The fields `withheld` are left out, too, because
-        GitHub refuses them to the account.
+        """Returns the request without the names that the server's schema lacks, and without the fields `withheld`.
+        GitHub refuses the fields `withheld` to the account.
         """
         if self._schema is None:
             return request.without(withheld) if withheld else request
