@@ -24,8 +24,8 @@ log = structlog.get_logger(__name__)
 
 
 class Deletions:
-    """Confirms the deletion of absent children, before the sweep's last turn. GitHub is asked about each absent child
-    once as each account that read the type, because GitHub may hide a child from one of the accounts.
+    """Confirms, before the sweep's last turn, that absent children were deleted. Each account that read the type asks
+    GitHub once about each absent child, because GitHub may hide a child from only one account.
     """
 
     def __init__(

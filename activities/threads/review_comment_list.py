@@ -57,8 +57,8 @@ class ReviewCommentList:
 
     @property
     def _begins(self) -> datetime:
-        """The moment at which the list begins: the lower bound of the leg. The list has every comment on pull requests
-        that were opened after this moment.
+        """The moment from which on the list has comments: the lower bound of the leg. The list has every comment on
+        pull requests that were opened after this moment.
         """
         return max(self._sweep.cutoff_at, self._sweep.down_to or self._sweep.cutoff_at)
 
