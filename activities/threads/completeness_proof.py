@@ -45,10 +45,11 @@ class CompletenessProof:
         threads.
 
         A relist is needed if the counts differ or GitHub did not show every thread. There is at most one relist before
-        the type completes or fails. If the history ended at a cutoff, there is no relist.
+        the type completes or fails.
 
-        In that case, the proof is the unbroken chain of pages down to the cutoff. The number of threads would prove
-        nothing, because GitHub counts all threads, also those below the cutoff.
+        If the history ended at a cutoff, there is no relist. The proof is then the unbroken chain of pages down to the
+        cutoff. The number of threads would prove nothing, because GitHub counts all threads, also those below the
+        cutoff.
         """
         async with self._database.transaction() as connection:
             stored = await threads.count(connection, self._sweep.data_type, self._sweep.repository.repository_id)

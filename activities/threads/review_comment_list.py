@@ -5,8 +5,8 @@ page begins at the last change seen, so that a change during the reading cannot 
 of its comments were listed.
 
 Once the list has ended, the number of listed comments is compared with GitHub's earlier count. If the list showed as
-many comments, reviews are whole if their pull requests were opened after the moment at which the list begins. Comments
-of other reviews are fetched by the reviews' ids.
+many comments, all reviews of pull requests opened after the list's first moment are whole. Comments of other reviews
+are fetched by the reviews' ids.
 """
 
 from datetime import datetime, timedelta
@@ -202,8 +202,8 @@ class ReviewCommentList:
         if the list showed fewer comments than GitHub counted. This happens if GitHub leaves a comment out, or if a
         comment was deleted while the list was read.
 
-        If an earlier leg read a part of the list, GitHub first counts that part again, because more comments may have
-        been written there since.
+        It also happens if comments were written in a part of the list that an earlier leg read. If there is such a
+        part, GitHub first counts that part again.
         """
         place = position.listing
         short = place.shown < place.counted - place.read_number
