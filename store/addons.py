@@ -208,8 +208,8 @@ async def record(connection: Connection, buyer: Buyer, polar_subscription_id: st
 
 
 async def _link(connection: Connection, buyer: Buyer) -> None:
-    """Links the buyer's base subscription to one of the buyer's add-ons. The host's unique key allows only one linked
-    add-on.
+    """Links one of the buyer's add-ons to the buyer's base subscription, by a column of the add-on. The host's unique
+    key allows only one linked add-on.
 
     Active add-ons are preferred to others, then add-ons with more days, then add-ons that were bought earlier.
     """

@@ -231,7 +231,7 @@ select oid from chain c where not exists ({_BROUGHT}) and not exists ({_BEGAN}) 
 
 
 async def pushed(connection: Connection, repository: RepositoryRef, ref: str, heads: Sequence[str]) -> list[PushMove]:
-    """Returns the stored pushes of a branch that moved it to one of the commits `heads`."""
+    """Returns the stored pushes that moved a branch to one of the commits `heads`."""
     found = await connection.fetch(_PUSHED, *_names(repository), ref, heads)
     return [PushMove(row["head"], row["before"] or "") for row in found]
 
@@ -239,9 +239,9 @@ async def pushed(connection: Connection, repository: RepositoryRef, ref: str, he
 async def unexplained(
     connection: Connection, repository: RepositoryRef, ref: str, oids: Sequence[str], gone: Sequence[str] = ()
 ) -> list[str]:
-    """Returns the commits of a branch that no stored push brought. The search starts at `oids`, and follows stored
-    pushes from `head` back to `before`. The branch's first commit is not returned. A push whose `before` is in `gone`
-    is ignored, because GitHub no longer has that commit. After forced pushes several commits may be returned.
+    """Follows the stored pushes of a branch back from the commits `oids`, from `head` to `before`. Returns the commits
+    at which no stored push leads further, except the branch's first commit. Ignores pushes whose `before` is in `gone`,
+    because GitHub no longer has these commits. After forced pushes, the result may have several commits.
     """
     return [row["oid"] for row in await connection.fetch(_ENDS, *_names(repository), ref, oids, gone)]
 

@@ -28,7 +28,7 @@ _OVER: frozenset[PartStatus] = frozenset({"failed", "canceled"})
 
 
 class Actor(NamedTuple):
-    """The person or service that makes a request, and from where."""
+    """The person or service that makes a request, and the origin of the request."""
 
     who: str
     """`user:<auth user id>`, `service` or `operator:<login>`. Temporal does not tell who sent a signal."""

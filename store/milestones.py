@@ -16,7 +16,7 @@ NAMED = 10
 
 
 class NamedFailure(BaseModel):
-    """A failure of a repository, or of one data type of it, with what a person can do about it."""
+    """A failure of a repository, or of one of its data types, with what a person can do about it."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

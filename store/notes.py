@@ -134,7 +134,7 @@ async def to_look_again(connection: Connection, sweep: Sweep, *, limit: int = 10
 
 
 async def of_permissions(connection: Connection, sweep: Sweep, whats: Sequence[str]) -> list[Note]:
-    """Returns the notes of other jobs that a missing permission hides one of `whats` on the repository's threads. Notes
+    """Returns other jobs' notes which say that a missing permission hides a part of the threads (one of `whats`). Notes
     that this job has checked are left out.
     """
     _, repository_id, data_type = sweep.key

@@ -140,7 +140,8 @@ def _part(row: Record) -> Part:
 
 
 async def of_reviews(connection: Connection, sweep: Sweep, reviews: Sequence[int]) -> list[Part]:
-    """Returns the parts for the comments of these reviews (by GitHub id)."""
+    """Returns the parts that would fetch the comments of these reviews (GitHub's ids), unless their reading has begun.
+    """
     rows = await connection.fetch(
         f"""
         select {_FIELDS} from backfill_parts
@@ -154,10 +155,9 @@ async def of_reviews(connection: Connection, sweep: Sweep, reviews: Sequence[int
 
 
 async def covered_by_list(connection: Connection, sweep: Sweep, since: datetime, *, limit: int) -> list[Part]:
-    """Returns the parts for comments of reviews whose pull requests were opened at or after `since`.
-
-    The comments on these pull requests cannot be older than `since`. So a list of all comments since then shows all of
-    the pull requests' comments.
+    """Returns parts that would fetch comments of single reviews, although a list of all comments since `since` shows
+    these comments, too. This holds for reviews of pull requests that were opened at or after `since`, because no
+    comment is older than its pull request.
     """
     rows = await connection.fetch(
         """
