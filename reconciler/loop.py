@@ -93,7 +93,7 @@ class Reconciler:
         return timedelta(seconds=monotonic() - self._heard_at) if self._trouble else timedelta()
 
     def hurry(self) -> None:
-        """Lets the next round begin at once. Whoever has committed a job calls this."""
+        """Lets the next round begin at once. To be called after a job was committed."""
         self._hurried.set()
 
     async def run(self, stop: asyncio.Event) -> None:
