@@ -140,8 +140,7 @@ def _part(row: Record) -> Part:
 
 
 async def of_reviews(connection: Connection, sweep: Sweep, reviews: Sequence[int]) -> list[Part]:
-    """Returns the parts that would fetch the comments of these reviews (GitHub's ids), unless their reading has begun.
-    """
+    """Returns the parts that would fetch the comments of these reviews (GitHub's ids) and were not begun yet."""
     rows = await connection.fetch(
         f"""
         select {_FIELDS} from backfill_parts
