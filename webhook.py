@@ -310,8 +310,7 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _allow_many_connections() -> None:
-    """Increases the limit of open files of this process. The limit is often 1,024, and each stream needs an open file.
-    """
+    """Increases this process' limit of open files. The limit is often 1,024, and each stream needs an open file."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 2 * MOST_STREAMS
     if soft not in (resource.RLIM_INFINITY, hard) and soft < wanted:
