@@ -1,7 +1,7 @@
-"""Pauses of jobs: begins and ends a pause, frees the places of a paused job, and lists the workflows that have to be
-told.
+"""Pauses of jobs: begins and ends a pause, frees the places of a paused job, and lists the pauses of which workflows
+have to be told.
 
-In the row of a paused job, `metadata.paused_at` says since when it is paused, and `paused_by` by whom.
+In the row of a paused job, `metadata.paused_at` says since when the job is paused, and `paused_by` who paused the job.
 `pause_changed_at` is set until the job's workflow was told to read the row.
 """
 

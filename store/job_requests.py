@@ -1,8 +1,8 @@
 """The requests of people: a new job, a retry, a cancel, a pause, and a resume.
 
-A request is committed before `reconciler/` tells Temporal, because this process may die in between. A request about a
-job is decided while the job's row is locked. A repeated request changes nothing and returns the same result.
-`metadata.audit` of the job records who requested what, when, and from where.
+A request is committed before `reconciler/` tells Temporal of the request, because this process may die in between. A
+request about a job is decided while the job's row is locked. A repeated request changes nothing and returns the same
+result. `metadata.audit` of the job records who requested what, when, and from where.
 """
 
 from collections.abc import Sequence

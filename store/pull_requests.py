@@ -162,8 +162,8 @@ async def write(
 ) -> int:
     """Writes each row and its requested reviewers, unless a newer version of the row is stored.
 
-    `teams_hidden` are pull requests of which GitHub does not show a requested team: their stored teams are kept.
-    `requests_short` are pull requests whose list of requested reviewers is incomplete: all their stored reviewers are
+    `teams_hidden` are pull requests of which GitHub does not show a requested team. Their stored teams are kept.
+    `requests_short` are pull requests whose list of requested reviewers is incomplete. All their stored reviewers are
     kept.
 
     Returns how many rows are new. Only pull requests that were updated at or after `since` are counted.
