@@ -1,5 +1,5 @@
-"""The retry policies of activities. Temporal knows an error by its type, which is the error's class in the taxonomy.
-The policies list the types that are not retried.
+"""The retry policies of activities. Temporal knows of an error only its type. The type names the error's class in the
+taxonomy, such as `part_over`. Errors of the types in `FINAL` are not retried.
 """
 
 from datetime import timedelta
