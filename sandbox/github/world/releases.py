@@ -115,8 +115,10 @@ class RepositoryReleases(RepositoryDiscussions):
 
     def release(self, author: Account | None, tag_name: str, at: Stamp | None = None, **fields: Any) -> Release:
         """Creates a release of the default branch's head, and returns it. The release is published at once, unless
-        `is_draft` is given. `fields` are fields of `Release`.
+        `is_draft` is given. `fields` are fields of `Release`. Raises `ValueError` if there is no commit to release.
         """
+        if self.is_empty and not fields.get("is_draft"):
+            raise ValueError("GitHub refuses to publish a release of a repository without commits")
         with self.changed():
             now = at or self.world.clock.stamp()
             fields.setdefault("published_at", None if fields.get("is_draft") else now)

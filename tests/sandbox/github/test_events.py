@@ -467,3 +467,11 @@ def test_faults_strike_these_operations(client: Any, starred: Repository, world:
     assert ([stars["nodes"][-1], stars["edges"][-1]], len(stars["nodes"])) == ([None, None], 10)
     for query, name in ((FORKS, "forks"), (RELEASES, "releases")):
         assert client.ask(query, first=5, after=None).json["data"]["repository"][name]["nodes"] == [None]
+
+
+def test_no_release_is_published_of_a_repository_without_commits() -> None:
+    repository = World().add_repository("acme/empty", is_empty=True)
+    with pytest.raises(ValueError, match="without commits"):
+        repository.release(None, "v1")
+    repository.push(None)
+    assert repository.release(None, "v1").tag_name == "v1"
