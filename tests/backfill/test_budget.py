@@ -50,10 +50,12 @@ class Slots:
             rows = await self._backfill.rows(
                 "select (metadata ->> 'waiting_until')::timestamptz as until from workspace_backfill_progress"
             )
+            if not rows or not rows[0]["until"]:
+                continue
             described = await self._handle.describe()
             pending = [each.activity_type.name for each in described.raw_description.pending_activities]
             # What was true before is true still: nobody goes on before that moment.
-            if rows and rows[0]["until"] and datetime.now(UTC) < rows[0]["until"]:
+            if datetime.now(UTC) < rows[0]["until"]:
                 self.held.append(pending.count("sweep"))
 
 
