@@ -86,4 +86,6 @@ class Conflict(BadInput):
 
 
 class Unreachable(BackfillError):
-    """A server that is needed does not answer. Commands exit with 3, and HTTP requests are answered with 503."""
+    """A server or a program that is needed does not answer, or does not let us in. Commands exit with 3, and HTTP
+    requests are answered with 503.
+    """

@@ -201,7 +201,10 @@ class Reconciler:
                     await _give_up(connection, job, lives[job.workspace_id])
 
     async def _compare_archive(self, client: Client) -> None:
-        """Starts workflows for readings of GH Archive that have none yet. Ends a reading whose workflow is gone."""
+        """Looks at unfinished readings of GH Archive that have shown no sign of life for `QUIET`. Starts the workflow
+        of a pending reading if Temporal knows none. Ends any other reading whose workflow has ended or is unknown to
+        Temporal.
+        """
         async with self._database.transaction() as connection:
             silent = await archive_reads.silent(connection, quiet=QUIET)
         for read in silent:

@@ -1,7 +1,7 @@
 """`archive_reads`: readings of GH Archive, each with its next hour, its lease and its counts.
 
-As in `store/sweeps.py`, an attempt that takes the lease makes the commits of every earlier holder fail. The next hour
-is committed together with the rows of the hour before it.
+As in `store/sweeps.py`, when an attempt takes the lease, the commits of every earlier holder fail from then on. The
+next hour is committed together with the rows of the hour before it.
 """
 
 from collections.abc import Collection, Sequence

@@ -47,10 +47,11 @@ async def begin_waiting_retry(connection: Connection, job_id: str) -> bool:
 
 async def end(connection: Connection, job_id: str, *, status: JobStatus, reason: Failure | None) -> None:
     """Ends a job in place of its workflow, with all its repositories and sweeps that have not ended. The caller must
-    have locked the job's row. If `status` is `failed`, begins a waiting retry, or else notifies the owner.
+    have locked the job's row. If `status` is `failed` and a retry is waiting, begins that retry. If `status` is
+    `failed` and no retry is waiting, notifies the owner.
 
-    Takes away all leases, and sets every `transition` to `CLOSED`. Activities that still run write lower transitions,
-    so their writes change nothing.
+    Takes the leases away from these sweeps, and sets the `transition` of what it ends to `CLOSED`. Activities that
+    still run write lower transitions, so their writes change nothing.
     """
     failed = reason.model_dump(mode="json") if reason else None
     # Sweeps first, progress after: the order in which a page's transaction locks them.

@@ -18,9 +18,10 @@ AT_ONCE = 50
 
 
 async def estimate(connection: Connection) -> None:
-    """Counts the next repositories of each job in progress. Once all repositories of a job are counted, stores the
-    job's progress and its estimated end. Chart, timeline and pace are computed from the stored progress
-    (`backfill_samples` and `backfill_waits`).
+    """For each job in progress, adds up what the next repositories have stored and what they have left. Each call
+    continues where the previous call stopped. After a job's last repository, this function stores the job's totals, its
+    waits and its estimated end. The chart, the timeline and the pace are computed from the tables `backfill_samples`
+    and `backfill_waits`.
 
     The estimated end in the job's row is for people who read the table. The API shows `JobView.eta`.
     """

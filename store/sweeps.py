@@ -1,7 +1,7 @@
 """`backfill_sweeps`: one row for each job, repository and data type, with the position, the lease and the counts.
 
-An attempt that takes the lease makes the commits of every earlier holder fail. So an attempt that still runs cannot
-write once its retry has taken the lease. Times are from Postgres' clock.
+When an attempt takes the lease, the commits of every earlier holder fail from then on. So an old attempt that still
+runs cannot write after its retry has taken the lease. Times are from Postgres' clock.
 """
 
 from collections import Counter

@@ -236,7 +236,7 @@ class EventPlace:
         return replace(self, status="complete", cursor=None)
 
     def complete_at(self, below: str | None) -> Self:
-        """Marks the source as complete. `below` is the cursor where older items begin, or None at the list's end."""
+        """Marks the source as complete. A later job reads older items from `below`, which is None if there are none."""
         return replace(self, status="complete", cursor=None, below=below, reached_end=below is None or self.reached_end)
 
     def complete_at_end(self) -> Self:

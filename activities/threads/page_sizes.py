@@ -52,7 +52,7 @@ class PageSizes:
 
     @property
     def learned(self) -> dict[str, int]:
-        """The learned sizes, by kind of request. All other kinds have their largest size."""
+        """Maps a kind of request to its learned size. A kind that is not in the dict uses its largest size."""
         return dict(self._learned)
 
     @property

@@ -81,8 +81,8 @@ def add_items(nodes: list[Node], thread: int, kind: ThreadKind, page: Page) -> l
 
 
 def add_review(node: Node, pull_request: int, page: Page) -> str:
-    """Adds the review's row to the page, and returns the review's `seen` key. A pending review, which is a draft of its
-    author, makes no row.
+    """Adds the review's row to the page. Returns the review's key for the list `Whole.seen`. A pending review is a
+    draft that only its author sees: the function adds no row for the draft, but returns its key.
     """
     github_id = database_id(node)
     if node["state"] != "PENDING" and node["submittedAt"] is not None:

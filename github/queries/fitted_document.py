@@ -141,8 +141,8 @@ class _Fitting:
         return [each for each in self._fitted.values() if each is not None]
 
     def _selections(self, selections: SelectionSetNode, on: str) -> SelectionSetNode | None:
-        """Returns the selections of the type `on` without the names that the server's schema lacks. Returns None if no
-        selection remains.
+        """Removes from the selections every name that the server's schema lacks, and returns the rest. `on` is the name
+        of the GraphQL type whose fields are selected. Returns None if nothing remains.
         """
         kept = [fitted for each in selections.selections if (fitted := self._selection(each, on)) is not None]
         return SelectionSetNode(selections=tuple(kept)) if kept else None

@@ -1,1 +1,3 @@
-"""Reads many repositories in one request: the counts of their lists, or small repositories with all their content."""
+"""Reads many repositories in one request: the counts of their lists, or the threads, stars, forks and latest commits of
+small repositories.
+"""

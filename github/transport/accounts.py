@@ -62,7 +62,8 @@ class Accounts:
         """Returns the accounts that can send the next request of `call`, each with the credential to use. If `only` is
         given, other accounts are left out. Returns no account once all accounts were tried.
 
-        `repository` is a full name, or empty. Raises `JobOver` or `RetryLater` if GitHub accepts no credential.
+        `repository` is a full name, or empty. If no account can send the request, and GitHub has answered none of the
+        call's requests, raises `JobOver` or `RetryLater`.
         """
         now = monotonic()
         credentials = await self._credentials.of(repository.partition("/")[0] or None)

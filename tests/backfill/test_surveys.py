@@ -496,8 +496,9 @@ CHANGES: dict[str, Callable[[Repository, Any], object]] = {
     "fork": lambda repo, who: repo.fork(who),
     "push": lambda repo, who: repo.push(who),
     # GitHub refuses a release of a repository without commits.
-    "release": lambda repo, who: [repo.push(who) for _ in range(repo.is_empty)]
-    + [repo.release(who, f"v{len(repo.releases)}.new")],
+    "release": lambda repo, who: (
+        [repo.push(who) for _ in range(repo.is_empty)] + [repo.release(who, f"v{len(repo.releases)}.new")]
+    ),
 }
 LIES = (*LISTS, "stargazerCount", "forkCount", "releases")
 

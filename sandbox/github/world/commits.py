@@ -29,8 +29,8 @@ happened = attrgetter("timestamp", "database_id")
 
 @dataclass(slots=True, eq=False, repr=False)
 class Commit:
-    """A commit. If the commit is not in its repository's graph, only its oid is known. `author_name` is the author's
-    name if the author has no account.
+    """A commit. `Git.commit` returns a commit with its oid alone if the repository does not have the commit.
+    `author_name` is the author's name if the author has no account.
     """
 
     typename: ClassVar[str] = "Commit"
