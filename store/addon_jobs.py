@@ -5,6 +5,7 @@ again.
 from typing import NamedTuple
 from uuid import UUID
 
+from errors import RetryNow
 from messages import DATA_TYPES, Failure
 from store.addons import EXTENDED_DATA_RETENTION, OWNED
 from store.database import Connection
@@ -225,3 +226,47 @@ async def resume_paid(connection: Connection, owner: UUID | None) -> tuple[str, 
         owner,
     )
     return tuple(str(row["id"]) for row in rows)
+
+
+_OLDER_RESUMED = """
+select exists (
+    select from workspace_backfill_jobs job join workspace_backfill_jobs other using (workspace_id)
+    where job.id = $1 and other.status = 'pending' and not other.metadata ? 'paused_at'
+      and other.metadata #>> '{retry,requested_by}' = 'purchase'
+      and (other.created_at, other.id) < (job.created_at, job.id)
+)
+"""
+
+
+async def waits_for_resumed(connection: Connection, job_id: str) -> bool:
+    """Returns whether a pending job must not begin yet, because an older job of its workspace was canceled when its
+    add-on ended, and an add-on pays for it again. That job is resumed here if it still is canceled. It has to go first:
+    its sweeps are not complete, so no other job inherits the pages that they have stored.
+
+    The waiting job is marked as one that Temporal has not heard of. So the reconciler signals it again, after the older
+    job. Raises `RetryNow` if the signal of the waiting job is not recorded yet: recorded later, it would remove this
+    mark.
+    """
+    job = await connection.fetchrow(
+        """
+        select owner_id, signaled_at
+        from workspace_backfill_jobs job join workspaces on workspaces.id = job.workspace_id
+        where job.id = $1 and job.status = 'pending' and not job.metadata ? 'paused_at'
+        """,
+        job_id,
+    )
+    if job is None:
+        return False
+    if job["owner_id"] is not None:
+        await resume_paid(connection, job["owner_id"])
+    if not await connection.fetchval(_OLDER_RESUMED, job_id):
+        return False
+    if job["signaled_at"] is None:
+        raise RetryNow("not_heard", f"the signal of job {job_id} is not recorded yet", "attempted again")
+    await connection.execute(
+        """
+        update workspace_backfill_jobs set signaled_at = null, updated_at = now() where id = $1 and status = 'pending'
+        """,
+        job_id,
+    )
+    return True

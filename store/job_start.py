@@ -5,7 +5,7 @@ from typing import Any
 
 from errors import JobOver
 from messages import JobPlan, Pace, Retry, Waiting
-from store import notifications, parts
+from store import addon_jobs, notifications, parts
 from store.database import Connection
 
 RECENT = timedelta(days=90)
@@ -42,9 +42,11 @@ async def begin(connection: Connection, job_id: str, pace: Pace) -> JobPlan:
     notifies the workspace's owner. In a retry (`attempt` > 0), everything unfinished that `metadata.retry` selects
     becomes pending, and resumes at its committed cursors.
 
-    A job that is paused or has started already is not changed. Raises `JobOver` if there is no such job.
+    A job that is paused or has started already is not changed. A job that has to wait for a resumed job of its
+    workspace stays pending. Raises `JobOver` if there is no such job.
     """
-    began = await connection.execute(_BEGIN, job_id) == "UPDATE 1"
+    waits = await addon_jobs.waits_for_resumed(connection, job_id)
+    began = not waits and await connection.execute(_BEGIN, job_id) == "UPDATE 1"
     rows = await connection.fetch(_PLAN, job_id)
     if not rows:
         raise JobOver("unknown_job", f"there is no job {job_id}", "it was deleted: nothing is left to do")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
+import pytest
 
 from sandbox.github import StandIn, World
 from sandbox.github.generation import Plan
@@ -90,9 +91,11 @@ async def test_what_a_revoked_subscription_stops_goes_on_with_the_next_one_and_n
         await check(backfill.dsn, repository)
 
 
+@pytest.mark.parametrize("revoked_before", [False, True])
 async def test_more_days_that_are_bought_in_the_middle_of_a_job_are_fetched_and_no_page_is_paid_twice(
-    serve: Callable[..., StandIn], backfill: Backfill, start_webhook: StartWebhook
+    serve: Callable[..., StandIn], backfill: Backfill, start_webhook: StartWebhook, revoked_before: bool
 ) -> None:
+    """By an upgrade, or by another subscription right after the end of the first one."""
     world = World()
     repository = generate(world, Plan("acme/long", 150, 240, years=1.5, **LITTLE))
     slow(github := serve(world))
@@ -121,7 +124,14 @@ async def test_more_days_that_are_bought_in_the_middle_of_a_job_are_fetched_and_
 
         await eventually(both_begun)
         later = bought + timedelta(seconds=1)
-        more = shop.event("subscription.updated", buyer=buyer, product=shop.DECADE, at=later)
+        if revoked_before:
+            revoked = shop.event("subscription.revoked", buyer=buyer, status="canceled", at=later)
+            more = shop.event(
+                "subscription.active", buyer=buyer, subscription="the-next", product=shop.DECADE, at=later
+            )
+            assert await send(url, revoked) == 202
+        else:
+            more = shop.event("subscription.updated", buyer=buyer, product=shop.DECADE, at=later)
         assert await send(url, more) == 202
 
         async def two() -> bool:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from errors import RetryNow
 from polar.addon_life import Known
 from polar.purchases import Recorded
 from store import job_requests
@@ -84,6 +85,45 @@ async def test_a_resumption_that_overtakes_the_stopping_is_followed(buys: Shop) 
     await buys.follow()
     [job] = await buys.jobs()
     assert (job["status"], job["attempt"]) == ("pending", 1)
+
+
+@pytest.mark.parametrize("followed", [False, True])
+async def test_what_stopped_goes_on_before_a_larger_job_that_was_bought_while_it_stopped(
+    buys: Shop, followed: bool
+) -> None:
+    """The larger job's signal comes first, because Temporal hears of it while the other still stops."""
+    await buys.say("active", subscription="old")
+    await buys.begin()
+    await buys.say(subscription="old", **ENDS["revoked"])
+    await buys.say("active", subscription="new", product=shop.DECADE)
+    smaller, larger = [str(job["id"]) for job in await buys.jobs()]
+    await buys.stop()
+    with pytest.raises(RetryNow, match="not recorded yet"):
+        await buys.begin_one(larger)
+    await buys.hear()
+    if followed:
+        await buys.follow()
+    for _ in range(2):  # as an activity whose first answer was lost
+        assert (await buys.begin_one(larger)).status == "pending"
+        stopped, waits = await buys.jobs()
+        assert (stopped["status"], stopped["attempt"]) == ("pending", 1)
+        assert waits["signaled_at"] is None, "it is signaled again"
+        await buys.hear()
+    for job_id in (smaller, larger):
+        assert (await buys.begin_one(job_id)).status == "in_progress"
+
+
+async def test_a_larger_job_waits_for_none_that_nobody_pays_for_again(buys: Shop) -> None:
+    await buys.say("active", subscription="old", product=shop.DECADE)
+    await buys.begin()
+    await buys.say(subscription="old", **ENDS["revoked"])
+    await buys.say("active", subscription="new")
+    await buys.stop()
+    await buys.begin()
+    assert {(job["status"], job["retention_days"]) for job in await buys.jobs()} == {
+        ("canceled", 3650),
+        ("in_progress", 365),
+    }
 
 
 async def test_resubscribing_goes_on_where_it_stopped(buys: Shop) -> None:

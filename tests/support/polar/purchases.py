@@ -5,7 +5,7 @@ from typing import Any
 
 import asyncpg
 
-from messages import Pace
+from messages import JobPlan, Pace
 from polar import purchases
 from polar.inbox import Inbox
 from polar.purchases import Recorded
@@ -55,10 +55,22 @@ class Shop:
         )
 
     async def begin(self) -> None:
-        """Sets every waiting job to in progress."""
-        for row in await self.host.fetch("select id::text from workspace_backfill_jobs where status = 'pending'"):
-            async with self.pool.transaction() as connection:
-                await job_start.begin(connection, row["id"], Pace())
+        """Signals every waiting job, and begins them in this order, the oldest first."""
+        await self.hear()
+        for row in await self.host.fetch(
+            "select id::text from workspace_backfill_jobs where status = 'pending' order by created_at, id"
+        ):
+            await self.begin_one(row["id"])
+
+    async def begin_one(self, job_id: str) -> JobPlan:
+        async with self.pool.transaction() as connection:
+            return await job_start.begin(connection, job_id, Pace())
+
+    async def hear(self) -> None:
+        """Records that Temporal has heard of every waiting job."""
+        async with self.pool.transaction() as connection:
+            for each in await job_signals.unheard(connection):
+                await job_signals.heard(connection, each, first_run_id=None)
 
     async def stop(self) -> None:
         """Ends the jobs that workflows were told to stop."""
