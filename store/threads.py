@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from messages import DataType
 from store.database import Connection
@@ -86,7 +86,11 @@ async def github_ids(
 
 
 async def _by_number(
-    connection: Connection, table: DataType, repository_id: str, numbers: Sequence[int], column: str
+    connection: Connection,
+    table: DataType,
+    repository_id: str,
+    numbers: Sequence[int],
+    column: Literal["node_id", "github_id"],
 ) -> dict[int, Any]:
     rows = await connection.fetch(
         f"select number, {column} from {table}"
