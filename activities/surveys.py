@@ -17,7 +17,7 @@ from github.surveys import small
 from github.surveys.counts import Survey, batches, read_surveys
 from github.surveys.small import Small
 from github.transport.prefetched import Prefetched
-from messages import RepositoryRef
+from messages import RepositoryRef, Waiting
 from store import surveys
 from store.database import Connection, Database
 from store.sweeps import Sweep
@@ -25,13 +25,16 @@ from store.sweeps import Sweep
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-SENDS_FOR = timedelta(seconds=60)
+SENDS_FOR = timedelta(seconds=180)
 """Time in which requests are sent, so that all answers are stored before the activity times out. The sweeps pay again
-for an answer that is not stored.
+for an answer that is not stored. An account's minute ends twice in it: a repository that is read by its sweeps instead
+costs three times as much, so to wait is cheaper for everybody who shares the account.
 """
 
 SHORTEST_WAIT = 0.5
 """Shortest wait for the end of a limit, in seconds."""
+SHOWN_FROM = 3.0
+"""Waits of fewer seconds are not shown, because nobody could read them."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ async def survey(
         data_types, cutoff_at = await surveys.scope(connection, job_id)
         covered = await surveys.covered(connection, job_id, ids)
     left = [each for each in repositories if each.github_id and each.repository_id not in begun | known.keys()]
-    page = _Page(database, github, job_id, data_types, cutoff_at, covered, stop)
+    page = _Page(database, github, job_id, ids, data_types, cutoff_at, covered, stop)
     await asyncio.gather(*(page.survey(group, stored) for group in _by_reader(left, private)))
     found = dict(page.found)
     for repository_id, content in known.items():
@@ -105,6 +108,7 @@ class _Page:
         database: Database,
         github: GitHub,
         job_id: str,
+        repository_ids: Sequence[str],
         data_types: Sequence[str],
         cutoff_at: datetime,
         covered: Mapping[str, Sequence[str]],
@@ -113,12 +117,17 @@ class _Page:
         self._database = database
         self._github = github
         self._job_id = job_id
+        self._ids = repository_ids
         self._data_types = data_types
         self._cutoff_at = cutoff_at
         self._covered = covered
         self._stop = stop
         self._until = monotonic() + SENDS_FOR.total_seconds()
         self._answers: dict[str, Prefetched] = {}
+        self._waits: list[Waiting] = []
+        """The waits of all batches."""
+        self._shown: Waiting | None = None
+        self._showing = asyncio.Lock()
         self._storing = asyncio.Lock()
         """Held while a repository's answers are stored: they are stored as a whole, and two requests may add some."""
         self.found: dict[str, Survey] = {}
@@ -199,7 +208,7 @@ class _Page:
                     if len(those) > 1:
                         left += [those[: len(those) // 2], those[len(those) // 2 :]]
                 except RetryLater as error:
-                    if not await self._wait(error.at):
+                    if not await self._wait(error):
                         log.info("not surveyed: limited", what=what, number=len(those), why=error.message)
                         return
                     left.appendleft(those)
@@ -208,19 +217,42 @@ class _Page:
 
         await asyncio.gather(*(ask_all(batch) for batch in every))
 
-    async def _wait(self, at: datetime) -> bool:
-        """Waits until `at`, the end of a limit, and returns True. Returns False at once if the survey has to end before
-        `at`. Returns False as soon as `stop` is set.
+    async def _wait(self, limit: RetryLater) -> bool:
+        """Waits for the end of the limit, and returns True. The page's repositories show the wait. Returns False at
+        once if the survey has to end before the limit does. Returns False as soon as `stop` is set.
         """
-        seconds = max((at - datetime.now(UTC)).total_seconds(), SHORTEST_WAIT)
+        now = datetime.now(UTC)
+        seconds = max((limit.at - now).total_seconds(), SHORTEST_WAIT)
         if monotonic() + seconds >= self._until:
             return False
+        if seconds < SHOWN_FROM:
+            return await self._sleep(seconds)
+        wait = Waiting(reason=limit.waits_for, since=limit.since or now, until=limit.at, detail=limit.message)
+        self._waits.append(wait)
+        await self._show()
+        over = await self._sleep(seconds)
+        self._waits.remove(wait)
+        await self._show()
+        return over
+
+    async def _sleep(self, seconds: float) -> bool:
+        """Returns True after this time, or False as soon as `stop` is set."""
         try:
             async with asyncio.timeout(seconds):
                 await self._stop.wait()
         except TimeoutError:
             return True
         return False
+
+    async def _show(self) -> None:
+        """Shows the first wait of those that go on, if any, at the page's repositories."""
+        async with self._showing:
+            waiting = self._waits[0] if self._waits else None
+            if waiting is self._shown:
+                return
+            async with self._database.transaction() as connection:
+                await surveys.show_wait(connection, self._job_id, self._ids, waiting, before=self._shown)
+            self._shown = waiting
 
 
 async def read(connection: Connection, job_id: str, repository: RepositoryRef) -> Survey | None:

@@ -47,6 +47,8 @@ LONGEST_HISTORY = 5_000
 GROWTH = 1.25
 """How many times the memory ten times the repositories may take and still be called flat."""
 LOOK_SECONDS = 0.5
+PATIENCE_SECONDS_EACH = 5.0
+"""How long the jobs may take for each of their repositories, and at least `PATIENCE_SECONDS` together."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ class ScaleStage(SmallStage):
                         fresh=False,
                         actor=Actor("operator:bench", "cli"),
                     )
-        connections, jobs = await _watch(dsn, workers)
+        connections, jobs = await _watch(dsn, workers, within=max(PATIENCE_SECONDS, case.total * PATIENCE_SECONDS_EACH))
         seconds = time.monotonic() - began
         after = [usage.of(each.pid) for each in (*workers, self._temporal.process)]
         spent = [each.cpu_seconds - was for each, was in zip(after, before, strict=True)]
@@ -176,11 +178,11 @@ class ScaleStage(SmallStage):
         return sum(lengths), max(lengths, default=0), len(lengths)
 
 
-async def _watch(dsn: str, workers: Sequence[Process]) -> tuple[int, list[str]]:
-    """Waits until all jobs have ended. Returns the most connections that the workers had at once, and how each job
-    ended.
+async def _watch(dsn: str, workers: Sequence[Process], within: float) -> tuple[int, list[str]]:
+    """Waits `within` seconds at most until all jobs have ended. Returns the most connections that the workers had at
+    once, and how each job ended.
     """
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + within
     most = 0
     connection = await asyncpg.connect(dsn)
     try:

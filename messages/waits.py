@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -25,6 +25,10 @@ class Waiting(Message):
     """For `another_job`: the job that is waited for."""
     data_types: list[DataType] = []
     """The types that wait while others of the repository continue; empty if all of it waits."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns the wait as `metadata.waiting` stores it."""
+        return self.model_dump(mode="json", exclude_defaults=True)
 
     def of_types(self, data_types: list[DataType]) -> "Waiting":
         """Returns the same wait, with the same reason and times, for these data types only."""

@@ -150,4 +150,4 @@ async def _reopen(connection: Connection, job_id: str, attempt: int, retry: Retr
 
 def _turn() -> dict[str, Any]:
     """Returns the wait to store for a repository that has not begun: since now, the repository waits for its turn."""
-    return Waiting(reason="turn", since=datetime.now(UTC)).model_dump(mode="json", exclude_defaults=True)
+    return Waiting(reason="turn", since=datetime.now(UTC)).as_json()

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from messages import Waiting
 from store.coverage import PLAN_VERSION
 from store.database import Connection
 
@@ -88,6 +89,38 @@ async def known(connection: Connection, job_id: str, repository_ids: Sequence[st
         list(repository_ids),
     )
     return {row["repository_id"]: row["survey"] for row in rows}
+
+
+async def show_wait(
+    connection: Connection,
+    job_id: str,
+    repository_ids: Sequence[str],
+    waiting: Waiting | None,
+    *,
+    before: Waiting | None,
+) -> None:
+    """Shows at these repositories that their survey waits. `before` is the wait that they show now, from an earlier
+    call. If `before` is None, they wait for their turn. If `waiting` is None, they wait for their turn again.
+
+    A repository that waits for something else, or has begun, is not changed.
+    """
+    await connection.execute(
+        """
+        with still as (
+          select repository_id from workspace_backfill_progress
+          where backfill_job_id = $1 and repository_id = any($2::uuid[]) and status = 'pending'
+            and case when $4::jsonb is null then metadata #>> '{waiting,reason}' = 'turn'
+              else metadata -> 'waiting' = $4 end
+          order by repository_id for update)
+        update workspace_backfill_progress p set metadata = jsonb_set(p.metadata, '{waiting}', coalesce($3,
+          jsonb_build_object('reason', 'turn', 'since', now())))
+        from still where p.backfill_job_id = $1 and p.repository_id = still.repository_id
+        """,
+        job_id,
+        sorted(repository_ids),
+        waiting.as_json() if waiting else None,
+        before.as_json() if before else None,
+    )
 
 
 async def forget(connection: Connection, job_id: str) -> None:

@@ -218,7 +218,7 @@ async def record(connection: Connection, change: RepositoryTransition) -> None:
         "; ".join(f"{each.data_type or 'repository'}: {each.code}: {each.message}" for each in failures)[:2_000]
         or None,
         change.waiting_until if waits else None,
-        change.waiting.model_dump(mode="json", exclude_defaults=True) if waits and change.waiting else None,
+        change.waiting.as_json() if waits and change.waiting else None,
     )
     if written != "UPDATE 1":
         return

@@ -34,7 +34,7 @@ ONCE = RetryPolicy(maximum_attempts=1)
 MIRROR_TIMEOUT = timedelta(seconds=30)
 INSPECT_TIMEOUT = timedelta(minutes=2)
 """Time for a request without an answer, and for the probes that find out whether GitHub is away."""
-SURVEY_TIMEOUT = timedelta(seconds=100)
+SURVEY_TIMEOUT = timedelta(seconds=220)
 """For the survey of a page of repositories. Without its answers each repository sends its own requests."""
 SURVEY_HEARTBEAT_TIMEOUT = timedelta(seconds=20)
 """A survey sends a heartbeat every five seconds. Without one for this long, its worker counts as dead, and the survey

@@ -19,7 +19,7 @@ from github.client import GitHub
 from github.repositories import Facts
 from github.surveys.counts import Survey
 from github.transport.connection import TIMEOUT_SECONDS
-from messages import DataType, RepositoryRef
+from messages import DataType, RepositoryRef, Waiting
 from sandbox.github import Clock, StandIn, World
 from sandbox.github.exchange.requests import Reply, Request
 from sandbox.github.faults import (
@@ -40,9 +40,11 @@ from store.database import Database
 from tests.support.backfill.reading import TOKEN
 from tests.support.backfill.surveying import Surveying
 from tests.support.shop import emptied
+from tests.support.waiting import eventually
 from workflows import retries
 
 HOURS = 3_600
+WAITS = "select metadata -> 'waiting' as waiting from workspace_backfill_progress"
 THREADS: tuple[DataType, ...] = ("pull_requests", "issues", "discussions")
 LISTS = ("pullRequests", "issues", "discussions")
 
@@ -300,6 +302,7 @@ async def test_what_was_surveyed_moments_ago_is_not_surveyed_again_by_the_same_j
 
 
 async def test_a_survey_stops_sending_long_before_it_times_out(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert timedelta(seconds=2 * 61) < activities.surveys.SENDS_FOR, "a limit of a minute is waited for, and the next"
     longest = activities.surveys.SENDS_FOR + PATIENCE + timedelta(seconds=TIMEOUT_SECONDS)
     assert longest + timedelta(seconds=10) < retries.SURVEY_TIMEOUT, "what comes later is paid twice"
     monkeypatch.setattr(activities.surveys, "SENDS_FOR", timedelta(0))
@@ -406,6 +409,60 @@ async def test_a_limit_that_is_soon_over_is_waited_for_by_a_survey(stage: Stage)
     )
     assert asked["PullRequests"] == 0
     await them.agrees()
+
+
+async def test_repositories_show_the_limit_that_their_survey_waits_for(stage: Stage) -> None:
+    them = stage.of(small("one", **SOME), small("two", **SOME))
+    them.github.faults.add(SecondaryLimit(retry_after=6), operation="Survey")
+
+    async def waits() -> list[dict[str, Any]]:
+        return [row["waiting"] for row in await them.rows(WAITS)]
+
+    async def limited() -> bool:
+        found = [each["reason"] for each in await waits()]
+        assert set(found) <= {"turn", "github_limit"}
+        return found == ["github_limit"] * 2
+
+    afterwards: list[dict[str, Any]] = []
+
+    async def surveyed() -> None:
+        afterwards.extend(await waits())
+
+    job = asyncio.create_task(them.job(between=surveyed))
+    await eventually(limited)
+    [one, other] = [Waiting.model_validate(each) for each in await waits()]
+    assert one == other
+    assert one.until is not None and timedelta(seconds=4) < one.until - one.since < timedelta(seconds=10)
+    assert one.detail == "GitHub's GraphQL budget is used up"
+    assert (await job)["SmallRepositories"] == 1
+    assert [each["reason"] for each in afterwards] == ["turn", "turn"]
+    await them.agrees()
+
+
+async def test_of_two_waits_of_a_survey_the_one_that_goes_on_is_shown(stage: Stage) -> None:
+    them = stage.of(small("one", **SOME))
+    await them.job()
+    [known] = await them.rows(
+        "select backfill_job_id::text as job, repository_id::text as id from backfill_sweeps limit 1"
+    )
+    now = datetime.now(UTC)
+    one, other = (Waiting(reason="github_limit", since=now, until=now + timedelta(minutes=each)) for each in (1, 2))
+    turn = {"reason": "turn", "since": now.isoformat()}
+
+    async def shows(waiting: Waiting | None, before: Waiting | None) -> dict[str, Any]:
+        async with them.transaction() as connection:
+            await surveys.show_wait(connection, known["job"], [known["id"]], waiting, before=before)
+        [row] = await them.rows(WAITS)
+        return dict(row["waiting"])
+
+    await them.rows("update workspace_backfill_progress set status = 'pending', metadata = $1", {"waiting": turn})
+    assert await shows(one, None) == one.as_json()
+    assert await shows(other, one) == other.as_json()
+    assert await shows(None, one) == other.as_json(), "another wait than the one that ended"
+    assert (await shows(None, other))["reason"] == "turn"
+    assert await shows(one, None) == one.as_json()
+    await them.rows("update workspace_backfill_progress set status = 'in_progress'")
+    assert await shows(None, one) == one.as_json(), "it has begun"
 
 
 async def test_a_job_that_is_ended_from_outside_leaves_no_survey(stage: Stage) -> None:
