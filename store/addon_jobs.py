@@ -76,13 +76,14 @@ class WorkspaceRepository(NamedTuple):
 CHECKED_AT_ONCE = 500
 """Repositories that one call of `create_added` checks."""
 
-# Of `owned` and `listed`: paid for, and no job for as many days has it.
+# Of `owned` and `listed`: paid for, and no job for as many days reads all data types ($2) of it.
 _ADDED = """
     is_active and days is not null and not exists (
         select from workspace_backfill_jobs job
         left join subscription_addons addon on addon.id = subscription_addon_id
         where job.workspace_id = owned.workspace_id and job.retention_days >= days
           and (addon.id is null or addon.user_id = owned.user_id)
+          and (job.requested_by in ('purchase', 'reconciler') or job.backfill_types @> $2::text[])
           and (
             exists (
                 select from workspace_backfill_progress part
@@ -113,8 +114,8 @@ async def create_added(
     connection: Connection, after: WorkspaceRepository | None = None
 ) -> tuple[tuple[str, ...], WorkspaceRepository | None]:
     """Creates jobs for repositories that an add-on pays for and that no job covers yet. A job covers a repository if it
-    reads at least as many days of history as the add-on grants. Returns the ids of the jobs, and the repository after
-    which the next call continues (None if this call reached the end).
+    reads all data types, and at least as many days of history as the add-on grants. Returns the ids of the jobs, and
+    the repository after which the next call continues (None if this call reached the end).
 
     Such a repository was added to a workspace after the purchase, or its workspace came to the buyer after the
     purchase. A workspace gets one job for all these repositories. One call checks the next `CHECKED_AT_ONCE`
@@ -125,8 +126,8 @@ async def create_added(
         f"""
         with {OWNED}, listed as (
             select workspace_id, repository_id from workspace_repositories
-            where $2::uuid is null or (workspace_id, repository_id) > ($2, $3)
-            order by workspace_id, repository_id limit $4
+            where $3::uuid is null or (workspace_id, repository_id) > ($3, $4)
+            order by workspace_id, repository_id limit $5
         )
         select array(
             select distinct owned.workspace_id from listed join owned using (workspace_id) where {_ADDED}
@@ -135,6 +136,7 @@ async def create_added(
         left join (select * from listed order by workspace_id desc, repository_id desc limit 1) last on true
         """,
         None,
+        list(DATA_TYPES),
         *(after or (None, None)),
         CHECKED_AT_ONCE,
     )
@@ -152,14 +154,14 @@ async def create_added(
             workspace_id, addon_type, subscription_addon_id, retention_days, cutoff_at, backfill_types,
             repositories_selected, requested_by, total_repositories, created_at, updated_at
         )
-        select workspace_id, $2, addon_id, days, now() - make_interval(hours => 24 * days), $3, repository_ids,
+        select workspace_id, $3, addon_id, days, now() - make_interval(hours => 24 * days), $2, repository_ids,
                'reconciler', cardinality(repository_ids), now(), now()
         from added
         returning id
         """,
         None,
-        EXTENDED_DATA_RETENTION,
         list(DATA_TYPES),
+        EXTENDED_DATA_RETENTION,
         checked["workspaces"],
     )
     return tuple(str(row["id"]) for row in rows), following if checked["number"] == CHECKED_AT_ONCE else None

@@ -526,6 +526,32 @@ class TestMembership:
         assert await self.added(world) == []
 
     @pytest.mark.usefixtures("bought")
+    @pytest.mark.parametrize("begun", [False, True])
+    async def test_a_job_of_some_types_leaves_the_others_to_a_job_of_its_own(self, world: World, begun: bool) -> None:
+        """Somebody asks for one type of a repository right after adding it, before the reconciler has looked."""
+        repository_id = await self.add(world, "octo/c")
+        async with world.database.transaction() as connection:
+            job_id = await job_requests.ask_for(
+                connection,
+                workspace=world.workspace_id,
+                actor=shop.OPERATOR,
+                repositories=["octo/c"],
+                data_types=["issues"],
+            )
+        if begun:
+            await self.end(world, uuid.UUID(job_id), repository_id, "completed")
+            await world.host.execute("update workspace_backfill_jobs set status = 'completed' where id = $1", job_id)
+        for _ in range(2):
+            [job] = await self.added(world)
+            assert (job["repositories_selected"], job["backfill_types"]) == ([repository_id], list(DATA_TYPES))
+
+    @pytest.mark.usefixtures("bought")
+    async def test_a_job_of_all_types_that_somebody_asked_for_covers_it(self, world: World) -> None:
+        await self.add(world, "octo/c")
+        await world.job()
+        assert await self.added(world) == []
+
+    @pytest.mark.usefixtures("bought")
     async def test_what_was_removed_and_added_again_is_fetched(self, world: World) -> None:
         repository_id = await self.add(world, "octo/c")
         [job] = await self.added(world)
