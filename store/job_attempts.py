@@ -21,8 +21,15 @@ OF_AN_ATTEMPT = (
 )
 """Keys of a job's metadata that belong to a single attempt."""
 
-# What a job's metadata holds until it ends. One that was paused has a workflow that holds it, which must hear of it.
-UNTIL_THE_END = "{waiting_until,paused_at,paused_by}"
+METADATA_AT_THE_END = """
+    case
+        when $2 <> 'canceled' and metadata ? 'retries_waiting' and not metadata ? 'cancel_requested_at'
+        then metadata - 'waiting_until'
+        else metadata - '{waiting_until,paused_at,paused_by,retries_waiting}'::text[]
+    end
+"""
+"""SQL for the metadata of a job that ends with the status `$2`. If a retry waits, the pause of the job lasts into the
+next attempt. A cancel forgets the retries, even if the job ends before its workflow hears of the cancel."""
 
 
 async def begin_waiting_retry(connection: Connection, job_id: str) -> bool:
@@ -107,8 +114,7 @@ async def end(connection: Connection, job_id: str, *, status: JobStatus, reason:
                 select count(*) from workspace_backfill_progress where backfill_job_id = $1 and status = 'failed'
             ),
             error_details = coalesce(error_details, '[]') || $5::jsonb,
-            metadata = metadata - '{UNTIL_THE_END}'::text[]
-                - case when $2 = 'canceled' then 'retries_waiting' else '' end
+            metadata = {METADATA_AT_THE_END}
                 || case when metadata ? 'paused_at'
                    then jsonb_build_object('pause_changed_at', now()) else '{{}}' end
                 || case when $5::jsonb = '[]' then '{{}}' else

@@ -6,7 +6,7 @@ from errors import JobOver
 from messages import JobOutcome, JobStatus
 from store import notifications, samples, unshown
 from store.database import Connection
-from store.job_attempts import CLOSED, UNTIL_THE_END, begin_waiting_retry
+from store.job_attempts import CLOSED, METADATA_AT_THE_END, begin_waiting_retry
 from unshown import Unshown, how_many, threads
 
 
@@ -57,8 +57,7 @@ async def finish(connection: Connection, job_id: str, attempt: int, *, canceled:
             update workspace_backfill_jobs set
               status = $2, error_message = $3, total_repositories = $4, completed_repositories = $5,
               failed_repositories = $6, completed_at = now(), estimated_completion_at = null, updated_at = now(),
-              metadata = metadata - '{UNTIL_THE_END}'::text[]
-                - case when $2 = 'canceled' then 'retries_waiting' else '' end || $7
+              metadata = {METADATA_AT_THE_END} || $7
             where id = $1
             """,
             job_id,

@@ -12,10 +12,13 @@ RECENT = timedelta(days=90)
 """How far the recent leg of a sweep reaches back from the job's creation."""
 
 _BEGIN = """
-update workspace_backfill_jobs set
-  status = 'in_progress', started_at = case when attempt = 0 then coalesce(started_at, now()) else now() end,
+with before as (select id, started_at from workspace_backfill_jobs where id = $1 for update)
+update workspace_backfill_jobs job set
+  status = 'in_progress', started_at = case when attempt = 0 then coalesce(job.started_at, now()) else now() end,
   updated_at = now()
-where id = $1 and status = 'pending' and not metadata ? 'paused_at'
+from before
+where job.id = before.id and status = 'pending' and not metadata ? 'paused_at'
+returning before.started_at is null as is_first
 """
 
 _PLAN = """
@@ -38,15 +41,15 @@ on conflict (backfill_job_id, repository_id) do nothing
 
 
 async def begin(connection: Connection, job_id: str, pace: Pace) -> JobPlan:
-    """Starts a pending job, and returns its plan. The first attempt decides which repositories the job reads, and
-    notifies the workspace's owner. In a retry (`attempt` > 0), everything unfinished that `metadata.retry` selects
-    becomes pending, and resumes at its committed cursors.
+    """Starts a pending job, and returns its plan. The first attempt decides which repositories the job reads. The
+    workspace's owner is notified when the job begins for the first time, which may be a retry. In a retry (`attempt` >
+    0), everything unfinished that `metadata.retry` selects becomes pending, and resumes at its committed cursors.
 
     A job that is paused or has started already is not changed. A job that has to wait for a resumed job of its
     workspace stays pending. Raises `JobOver` if there is no such job.
     """
     waits = await addon_jobs.waits_for_resumed(connection, job_id)
-    began = not waits and await connection.execute(_BEGIN, job_id) == "UPDATE 1"
+    began = None if waits else await connection.fetchrow(_BEGIN, job_id)
     rows = await connection.fetch(_PLAN, job_id)
     if not rows:
         raise JobOver("unknown_job", f"there is no job {job_id}", "it was deleted: nothing is left to do")
@@ -55,11 +58,12 @@ async def begin(connection: Connection, job_id: str, pace: Pace) -> JobPlan:
     data_types = [each for each in job["backfill_types"] if each in (selection.data_types or job["backfill_types"])]
     if began and not job["attempt"]:
         await connection.execute(_SCOPE, job_id, "pending", {"waiting": _turn()})
+    elif began:
+        await _reopen(connection, job_id, job["attempt"], selection)
+    if began and began["is_first"]:
         await notifications.tell(
             connection, job_id, "started", "started", f"Fetching {job['retention_days']} days of history."
         )
-    elif began:
-        await _reopen(connection, job_id, job["attempt"], selection)
     total: int = job["total_repositories"] if job["status"] == "pending" else await _count(connection, job_id)
     return JobPlan(
         job_id=job_id,

@@ -368,6 +368,29 @@ class TestRetry:
         assert await world.finish(canceled=True) == "canceled"
         assert "retries_waiting" not in await world.metadata()
 
+    async def test_a_job_that_ends_before_its_workflow_hears_of_a_cancel_forgets_them_too(self, world: World) -> None:
+        await world.begin()
+        await world.fails("octo/a")
+        await world.fails("octo/b", "completed")
+        await world.retry()
+        await world.cancel()
+        assert await world.finish() == "completed"
+        assert "retries_waiting" not in await world.metadata()
+        assert await world.told() == ["started", "completed"]
+
+    async def test_a_job_that_begins_as_a_retry_tells_once_that_it_has_started(self, world: World) -> None:
+        """It was canceled before its turn came."""
+        await world.cancel()
+        await world.retry()
+        for _ in range(2):  # as an activity whose first answer was lost
+            await world.begin()
+        assert await world.told() == ["started"]
+        await world.cancel()
+        await world.finish(canceled=True)
+        await world.retry()
+        await world.begin()
+        assert await world.told() == ["started"]
+
     async def test_a_job_that_lost_its_workflow_goes_on_with_the_retry_that_waited(self, world: World) -> None:
         await world.begin()
         await world.fails("octo/a")
@@ -455,6 +478,28 @@ class TestPause:
         await world.begin()
         job = await world.look()
         assert (job.status, job.started_at, await world.told()) == ("pending", None, [])
+        await world.resume()
+        await world.begin()
+        assert (await world.look()).status == "in_progress"
+
+    @pytest.mark.parametrize("end", ["its repositories end", "its workflow is lost"])
+    async def test_a_pause_lasts_into_the_retry_that_waits(self, world: World, end: str) -> None:
+        """It was paused while its last page was read."""
+        await world.begin()
+        await world.fails("octo/a")
+        await world.retry()
+        await world.pause()
+        if end == "its repositories end":
+            await world.fails("octo/b", "completed")
+            assert await world.finish() == "pending"
+        else:
+            async with world.pool.transaction() as connection:
+                reason = Failure(code="workflow_terminated", message="it was terminated")
+                await job_attempts.end(connection, world.job_id, status="failed", reason=reason)
+        await world.begin()
+        job = await world.look()
+        assert (job.status, job.attempt, job.paused_by) == ("pending", 1, shop.OPERATOR.who)
+        assert job.paused_at is not None
         await world.resume()
         await world.begin()
         assert (await world.look()).status == "in_progress"
