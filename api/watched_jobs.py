@@ -18,9 +18,9 @@ from api.models import Backfill, RepositoryProgress
 from errors import BadInput
 from messages import TERMINAL_JOB_STATUSES
 from progress.views import JobView, RepositoryView
+from rounds import Rounds
 from store import job_changes, job_views
 from store.database import Database
-from store.rounds import Rounds
 
 INTERVAL_SECONDS = 0.25
 """Seconds between two polls."""

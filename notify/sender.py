@@ -16,10 +16,10 @@ import structlog
 import logs
 from errors import PartOver, RetryLater, RetryNow
 from notify.channel import SEND_SECONDS, Channel
+from rounds import Rounds
 from store import outbox
 from store.database import Connection, Database
 from store.outbox import Outgoing
-from store.rounds import Rounds
 
 LOOK = 1.0
 """Seconds between checks for due messages."""

@@ -10,10 +10,10 @@ import structlog
 
 from errors import BackfillError
 from polar import events, purchases
+from rounds import Rounds
 from store import deliveries
 from store.database import Connection, Database
 from store.deliveries import Delivery
-from store.rounds import Rounds
 
 LOOK = timedelta(seconds=1)
 """Interval of checks for deliveries that were not announced: those due again, or left by a process that ended."""

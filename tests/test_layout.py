@@ -15,6 +15,7 @@ LEAVES = {
     "logs": set[str](),
     "release": set[str](),
     "process": {"errors", "logs", "release", "settings", "traces"},
+    "rounds": {"errors"},
     "traces": {"budget", "release"},
     "addresses": set[str](),
     "settings": {"addresses", "errors", "payloads"},

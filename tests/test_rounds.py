@@ -7,7 +7,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from errors import RetryNow
-from store.rounds import Rounds
+from rounds import Rounds
 
 AWAY, BUG = RetryNow("database", "Postgres is away"), KeyError("name")
 
