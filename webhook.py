@@ -248,7 +248,7 @@ async def serve(stop: asyncio.Event) -> None:
     for secret in (setting, *signatures.secrets, listen.scrape_token or ""):
         logs.register_secret(secret)
     access = access_to_api(callers)
-    mail, notify = settings.load(settings.Mail), settings.load(settings.Notify)
+    channels = notification_channels(settings.load(settings.Mail), settings.load(settings.Notify))
     async with (
         process.traced("webhook") as traced,
         Database(at.database_url) as database,
@@ -265,7 +265,12 @@ async def serve(stop: asyncio.Event) -> None:
             client = None
         reconciler = Reconciler(database, task_queue=queue, client=client, interceptors=interceptors)
         live = LiveJobs(reading)
-        metrics = ServerMetrics(reading, streams=lambda: live.streams, token=listen.scrape_token)
+        metrics = ServerMetrics(
+            reading,
+            channels=[each.name for each in channels],
+            streams=lambda: live.streams,
+            token=listen.scrape_token,
+        )
         inbox = Inbox(
             database,
             polar.polar_retention_products,
@@ -295,7 +300,7 @@ async def serve(stop: asyncio.Event) -> None:
                 loops.create_task(inbox.run(stop))
                 loops.create_task(reconciler.run(stop))
                 loops.create_task(live.run(stop))
-                loops.create_task(Sender(sending, notification_channels(mail, notify)).run(stop))
+                loops.create_task(Sender(sending, channels).run(stop))
         finally:
             await runner.cleanup()
         log.info("stopped")

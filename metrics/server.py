@@ -2,7 +2,7 @@
 
 import asyncio
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from time import monotonic
 
 import structlog
@@ -30,11 +30,15 @@ log = structlog.get_logger(__name__)
 
 class ServerMetrics:
     """The metrics of one server. If `token` is set, a request for the metrics has to hold this token as bearer token.
-    `streams` returns the number of readers of live progress.
+    `streams` returns the number of readers of live progress. `channels` are the channels on which this server sends
+    notifications.
     """
 
-    def __init__(self, database: Database, *, streams: Callable[[], int], token: str | None = None) -> None:
+    def __init__(
+        self, database: Database, *, channels: Collection[str], streams: Callable[[], int], token: str | None = None
+    ) -> None:
         self._database = database
+        self._channels = channels
         self._token = token
         self._registry = CollectorRegistry()
         self._requests = Counter(
@@ -91,7 +95,7 @@ class ServerMetrics:
             if not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):
                 return web.Response(status=401, headers={"WWW-Authenticate": "Bearer"})
         system = CollectorRegistry()
-        system.register(System(await self._latest()))
+        system.register(System(await self._latest(), self._channels))
         body = generate_latest(self._registry) + generate_latest(system)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"})
 

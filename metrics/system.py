@@ -1,6 +1,6 @@
-"""Makes metric families of the state in Postgres. Every process reports the same state."""
+"""Makes metric families of the state in Postgres. Every process with the same settings reports the same state."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -10,11 +10,13 @@ from store.measures import Labelled, Measures
 
 class System(Collector):
     """The metric families of `measures`, which are numbers read from Postgres. `measures` is None if Postgres does not
-    answer. The only metric is then `backfill_postgres_up`, which is 0.
+    answer. The only metric is then `backfill_postgres_up`, which is 0. `channels` are the channels on which
+    notifications are sent. A notification on another channel has no age, because nobody waits for it.
     """
 
-    def __init__(self, measures: Measures | None) -> None:
+    def __init__(self, measures: Measures | None, channels: Collection[str]) -> None:
         self._measures = measures
+        self._channels = channels
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         yield _gauge("postgres_up", "1 while Postgres answers", {(): float(self._measures is not None)})
@@ -22,7 +24,7 @@ class System(Collector):
             return
         it = self._measures
         deliveries, since = it.unprocessed_deliveries, it.oldest_unprocessed_delivery
-        pending = it.oldest_pending_notification
+        pending = {of: age for of, age in it.oldest_pending_notification.items() if of[0] in self._channels}
         yield _gauge("jobs", "Jobs, by status", it.jobs, "status")
         yield _gauge(
             "oldest_unfinished_job_seconds", "Age of the oldest job that has not ended", _one(it.oldest_unfinished_job)

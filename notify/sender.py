@@ -98,11 +98,12 @@ class Sender:
         return len(claimed)
 
     async def tidy(self) -> None:
-        """Gives up messages that are older than `GIVEN_UP_AFTER`. Deletes messages that were sent or given up longer
-        than `KEPT` ago.
+        """Gives up messages that are older than `GIVEN_UP_AFTER`. Deletes messages that ended longer than `KEPT`
+        ago.
         """
+        channels = [each.name for each in self._channels]
         async with self._database.transaction() as connection:
-            if expired := await outbox.expire(connection, GIVEN_UP_AFTER):
+            if expired := await outbox.expire(connection, GIVEN_UP_AFTER, channels):
                 log.warning("notifications were too old to be sent", messages=expired)
             await outbox.forget(connection, KEPT)
 

@@ -1,5 +1,6 @@
 """`notification_outbox`: e-mails and webhook calls that tell of milestones, until they are sent or given up."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -146,21 +147,27 @@ async def postpone(connection: Connection, message: Outgoing, pause: timedelta, 
     )
 
 
-async def expire(connection: Connection, age: timedelta) -> int:
-    """Gives up messages older than `age`, except messages that are being sent. Returns how many messages
-    were given up.
+async def expire(connection: Connection, age: timedelta, channels: Sequence[ChannelName]) -> int:
+    """Ends messages older than `age`, except messages that are being sent. A message becomes `off` if nobody has tried
+    it and its channel is not in `channels`, because no setting asks for that channel. Other messages are given up.
+    Returns how many messages were given up.
     """
     rows = await connection.fetch(
         """
-        update notification_outbox set status = 'given_up', ended_at = now(), leased_until = null,
-          error = coalesce('too old; the last time: ' || error, 'too old; no process sends on this channel')
+        update notification_outbox set ended_at = now(), leased_until = null,
+          status = case when attempts = 0 and channel <> all($2) then 'off' else 'given_up' end,
+          error = 'too old; ' || case
+            when error is not null then 'the last time: ' || error
+            when channel <> all($2) then 'no process sends on this channel'
+            else 'it was never tried' end
         where status = 'pending' and created_at < now() - $1::interval
           and (leased_until is null or leased_until <= now())
-        returning id
+        returning status
         """,
         age,
+        channels,
     )
-    return len(rows)
+    return sum(row["status"] == "given_up" for row in rows)
 
 
 async def forget(connection: Connection, age: timedelta) -> int:

@@ -2,9 +2,10 @@
 
 from collections.abc import AsyncIterator, Sequence
 
+import settings
 import temporal
-from cli.checks.finding import Finding, failure, ok, warning
-from errors import BackfillError
+from cli.checks.finding import Finding, bad_setting, failure, ok, warning
+from errors import BackfillError, BadInput
 from reconciler.loop import lost
 from store import deliveries, health, outbox
 from store.database import Database
@@ -27,17 +28,39 @@ async def examine(database: Database, work: health.Work) -> AsyncIterator[Findin
         yield warning("deliveries", what, "start webhook.py: it works them off")
     else:
         yield ok("deliveries", "all that Polar sent is done")
+    yield _notifications(unsent)
+
+
+def _notifications(unsent: Sequence[outbox.Unsent]) -> Finding:
     given_up = [each for each in unsent if each.status != "pending"]
     trouble = given_up or [each for each in unsent if each.attempts]
     if trouble:
         words = "were given up" if given_up else "are tried again"
         what = f"{_number(trouble)} notifications {words}, the latest because of {trouble[0].error}"
-        yield warning("notifications", what, "see starter.py list --unsent, and check SMTP_URL and NOTIFY_URL")
-    elif unsent:
-        what = f"{_number(unsent)} notifications wait to be sent"
-        yield warning("notifications", what, "start webhook.py: it sends them")
-    else:
-        yield ok("notifications", "all are sent")
+        return warning("notifications", what, "see starter.py list --unsent, and check SMTP_URL and NOTIFY_URL")
+    try:
+        not_set = _channels_not_set()
+    except BadInput as error:
+        return bad_setting("notifications", error)
+    due = [each for each in unsent if each.channel not in not_set]
+    if due:
+        what = f"{_number(due)} notifications wait to be sent"
+        return warning("notifications", what, "start webhook.py: it sends them")
+    if unsent:
+        names = sorted({not_set[each.channel] for each in unsent}, reverse=True)
+        which = f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'}"
+        return ok("notifications", f"{_number(unsent)} are kept for three days, as {which} not set here")
+    return ok("notifications", "all are sent")
+
+
+def _channels_not_set() -> dict[str, str]:
+    """Returns the channels of notifications that no setting asks for, each with the name of its setting."""
+    not_set = {}
+    if settings.load(settings.Mail).server is None:
+        not_set["mail"] = "SMTP_URL"
+    if settings.load(settings.Notify).notify_url is None:
+        not_set["webhook"] = "NOTIFY_URL"
+    return not_set
 
 
 async def _jobs(database: Database, work: health.Work) -> list[Finding]:

@@ -12,6 +12,11 @@ from progress.views import JobSummary
 from store.deliveries import Unprocessed
 from store.outbox import Unsent
 
+UNTRIED = {
+    "mail": "not tried yet; webhook.py tries it if SMTP_URL is set",
+    "webhook": "not tried yet; webhook.py tries it if NOTIFY_URL is set",
+}
+
 
 def deliveries(waiting: Sequence[Unprocessed]) -> Table:
     table = Table("delivery", "event", "received", "attempts", "next", "in the way", box=SIMPLE)
@@ -28,7 +33,8 @@ def unsent(waiting: Sequence[Unsent]) -> Table:
     for each in waiting:
         again = date_and_time(each.next_attempt_at) if each.status == "pending" else "never"
         what = (each.channel, each.milestone, each.workspace, each.job_id)
-        row = (*what, date_and_time(each.created_at), str(each.attempts), again, each.error or "")
+        error = each.error or ("" if each.attempts else UNTRIED[each.channel])
+        row = (*what, date_and_time(each.created_at), str(each.attempts), again, error)
         table.add_row(*map(Text, row))
     return table
 

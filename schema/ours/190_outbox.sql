@@ -29,7 +29,7 @@ comment on column notification_outbox.user_id is
   'app_users.id of the workspace''s owner at that moment; address and preferences are read when it is sent.';
 comment on column notification_outbox.content is 'What is said, as it was true in the transaction that wrote the row.';
 comment on column notification_outbox.status is
-  'pending; sent: the receiver took it; off: the owner wants none, or has no address; given_up: error says why.';
+  'pending; sent: the receiver took it; off: the owner wants none or has no address, or no setting asks for it; given_up: error says why.';
 comment on column notification_outbox.leased_until is
   'A sender is at it until then; one that was killed leaves it to the next.';
 comment on column notification_outbox.error is 'Why it was not sent the last time, or is not sent at all.';

@@ -224,6 +224,17 @@ async def notification_given_up(clinic: Clinic) -> None:
     )
 
 
+async def notifications_untried(clinic: Clinic) -> None:
+    job = await clinic.operator.start()
+    await clinic.operator.host.execute(
+        """
+        insert into notification_outbox (channel, milestone, backfill_job_id, job_attempt, content)
+        select channel, 'started', $1, 0, '{}' from unnest('{mail,webhook}'::text[]) channel
+        """,
+        job["id"],
+    )
+
+
 @pytest.mark.parametrize(
     ("broken", "check", "state", "what", "to_do", "exit_code"),
     [
@@ -373,6 +384,7 @@ async def notification_given_up(clinic: Clinic) -> None:
             ("no workflow", job_without_workflow, "jobs", "failure", "and its workflow", "starter.py retry", 1),
             ("delivery", blocked_delivery, "deliveries", "failure", "unknown_buyer", "list --unprocessed", 1),
             ("notification", notification_given_up, "notifications", "warning", "554 no such user", "list --unsent", 0),
+            ("untried", notifications_untried, "notifications", "warning", "1 notifications wait", "webhook.py", 0),
         ]
     ],
 )
@@ -388,6 +400,15 @@ async def test_what_is_broken_is_named_with_what_to_do(
     # Whatever is well is not blamed.
     others = {each.check.partition(",")[0] for each in findings if each.state == "failure"}
     assert len({each.split(" ")[0].removesuffix("'s") for each in others}) <= 2, others
+
+
+async def test_notifications_that_no_setting_asks_for_are_no_warning(clinic: Clinic) -> None:
+    await notifications_untried(clinic)
+    clinic.set(SMTP_URL="")
+    _, findings = await clinic.examined()
+    [found] = [each for each in findings if each.check == "notifications"]
+    assert found.state == "ok"
+    assert found.what == "2 are kept for three days, as SMTP_URL and NOTIFY_URL are not set here"
 
 
 async def test_a_database_of_another_release(clinic: Clinic, empty_database: str) -> None:

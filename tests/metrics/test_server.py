@@ -67,7 +67,7 @@ class Server:
 @asynccontextmanager
 async def measured(dsn: str, token: str | None = None) -> AsyncIterator[Server]:
     async with Database(dsn) as pool, aiohttp.ClientSession() as http:
-        metrics = ServerMetrics(pool, streams=lambda: 3, token=token)
+        metrics = ServerMetrics(pool, channels=["mail"], streams=lambda: 3, token=token)
         inbox = Inbox(pool, shop.PRODUCTS, lambda: None, metrics.delivery_finished)
         reconciler = Reconciler(pool, task_queue="nobody's")
         app = webhook.application(pool, Signatures(shop.SECRET), inbox, reconciler, metrics=metrics)
@@ -157,6 +157,28 @@ async def test_jobs_repositories_and_what_they_wait_for(server: Server, host: as
     assert of(samples, "waiting_repositories", reason="github_limit") == 1
     assert of(samples, "silent_sweeps") == 2, "the one that waits is silent for a reason"
     assert of(samples, "notes", kind="hidden") == 6
+
+
+async def test_a_notification_waits_only_where_somebody_sends_it(server: Server, host: asyncpg.Connection) -> None:
+    buyer = await shop.buyer(host)
+    job_id = await host.fetchval(
+        """
+        insert into workspace_backfill_jobs (workspace_id, retention_days, cutoff_at, backfill_types, status)
+        values ($1, 1, now(), '{issues}', 'in_progress') returning id
+        """,
+        await shop.workspace(host, buyer, "octo/a"),
+    )
+    await host.execute(
+        """
+        insert into notification_outbox (channel, milestone, backfill_job_id, job_attempt, content, created_at)
+        select channel, 'started', $1, 0, '{}', now() - interval '2 hours' from unnest('{mail,webhook}'::text[]) channel
+        """,
+        job_id,
+    )
+    samples = await server.scrape()
+    assert {of(samples, "notifications", channel=each, status="pending") for each in ("mail", "webhook")} == {1}
+    assert (of(samples, "oldest_pending_notification_seconds", channel="mail") or 0) >= 7_200
+    assert of(samples, "oldest_pending_notification_seconds", channel="webhook") is None, "it would alarm for ever"
 
 
 async def test_budgets_limits_and_servers_that_are_away(server: Server, host: asyncpg.Connection) -> None:

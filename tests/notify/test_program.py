@@ -74,4 +74,5 @@ async def test_what_waits_is_listed_with_what_stands_in_its_way(
     assert ended.exit_code == 0
     assert "refused: [bold]550[/bold]" in ended.stdout
     assert "acme" in ended.stdout
+    assert "not tried yet; webhook.py tries it if NOTIFY_URL is set" in ended.stdout
     assert '"channel": "webhook"' in (await run_starter(at, "list", "--unsent", "--json")).stdout

@@ -197,8 +197,19 @@ async def test_a_channel_that_is_switched_on_later_sends_nothing_of_long_ago(wor
     await sender.tidy()
     await send_all(world, line)
     assert line.milestones == [(job_id, "started")]
-    assert await world.outbox() == [("started", "given_up", 0), ("started", "sent", 1)]
+    assert await world.outbox() == [("started", "off", 0), ("started", "sent", 1)]
     assert await world.errors() == ["too old; no process sends on this channel"]
+
+
+async def test_what_its_own_channel_could_not_even_try_in_time_is_given_up(world: World, line: Line) -> None:
+    await world.begin()
+    await world.host.execute(
+        "update notification_outbox set created_at = created_at - $1::interval", GIVEN_UP_AFTER + MINUTE
+    )
+    await Sender(world.database, [line]).tidy()
+    assert await world.outbox("mail") == [("started", "given_up", 0)]
+    assert await world.errors("mail") == ["too old; it was never tried"]
+    assert await world.outbox("webhook") == [("started", "off", 0)], "nobody asked for calls of a webhook"
 
 
 async def test_a_message_that_is_being_sent_is_not_given_up(world: World) -> None:
@@ -210,7 +221,7 @@ async def test_a_message_that_is_being_sent_is_not_given_up(world: World) -> Non
     )
     await Sender(world.database, []).tidy()
     assert await world.outbox("mail") == [("started", "pending", 1)]
-    assert await world.outbox("webhook") == [("started", "given_up", 0)]
+    assert await world.outbox("webhook") == [("started", "off", 0)]
 
 
 async def test_what_was_sent_long_ago_is_forgotten_and_what_waits_is_not(world: World, line: Line) -> None:
