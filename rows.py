@@ -155,6 +155,8 @@ class TimelineEvent(NamedTuple):
     actor_login: str | None
     created_at: datetime
     payload: Json
+    former_id: str | None = None
+    """The event's node id in GitHub's older format."""
 
 
 class Discussion(NamedTuple):
@@ -252,9 +254,7 @@ class Note(NamedTuple):
 
 
 class Short(NamedTuple):
-    """A list of a thread that shows fewer items than GitHub counts, without a reason. `thread` is the thread's GitHub
-    id.
-    """
+    """A list of a thread (its GitHub id) that shows fewer items than GitHub counts, without a reason."""
 
     thread: int
     what: str

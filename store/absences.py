@@ -235,7 +235,7 @@ def _shown(page: Page) -> list[str]:
         *(f"thread:{row.github_id}" for rows in (page.pull_requests, page.issues, page.discussions) for row in rows),
         *(f"{row.comment_type}:{row.github_id}" for row in page.comments),
         *(f"review:{row.github_id}" for row in page.reviews),
-        *(f"event:{row.node_id}" for row in page.events),
+        *(f"event:{node_id}" for row in page.events for node_id in (row.node_id, row.former_id)),
         *(f"discussion_comment:{row.github_id}" for row in page.discussion_comments),
     ]
 

@@ -9,8 +9,9 @@ from errors import PartOver
 from rows import Comment
 from store.columns import columns
 from store.database import Connection
+from store.versions import REPLACES
 
-_UPSERT = """
+_UPSERT = f"""
 with written as (
   insert into comments as t (
     repository_id, comment_type, github_id, pull_request_id, issue_id, review_id, in_reply_to_github_id, commenter_id,
@@ -35,8 +36,7 @@ with written as (
     original_position = excluded.original_position, diff_hunk = excluded.diff_hunk, commit_id = excluded.commit_id,
     created_at = excluded.created_at, updated_at = excluded.updated_at, last_synced_at = excluded.last_synced_at,
     node_id = coalesce(t.node_id, excluded.node_id)
-  where (t.last_synced_at is null
-      or (t.updated_at, t.last_synced_at) <= (excluded.updated_at, excluded.last_synced_at))
+  where (t.last_synced_at is null or {REPLACES})
     and (t.repository_id, t.pull_request_id, t.issue_id, t.review_id, t.in_reply_to_github_id, t.commenter_id, t.body,
       t.path, t.position, t.original_position, t.diff_hunk, t.commit_id, t.created_at, t.updated_at,
       t.node_id)

@@ -6,6 +6,7 @@ from datetime import datetime
 from rows import DiscussionComment
 from store.columns import columns
 from store.database import Connection
+from store.versions import REPLACES
 
 _CORRECT_GITHUB_ID = """
 update discussion_comments t set github_id = u.github_id
@@ -14,7 +15,7 @@ where t.id = u.node_id and t.github_id <> u.github_id
   and not exists (select from discussion_comments o where o.github_id = u.github_id)
 """
 
-_UPSERT = """
+_UPSERT = f"""
 with written as (
   insert into discussion_comments as t (
     github_id, id, discussion_id, discussion_number, parent_comment_id, author_id, author_login, body, is_answer,
@@ -36,8 +37,7 @@ with written as (
     upvote_count = coalesce(excluded.upvote_count, t.upvote_count),
     reply_count = coalesce(excluded.reply_count, t.reply_count), created_at = excluded.created_at,
     updated_at = excluded.updated_at, synced_at = excluded.synced_at, last_synced_at = excluded.last_synced_at
-  where (t.last_synced_at is null
-      or (t.updated_at, t.last_synced_at) <= (excluded.updated_at, excluded.last_synced_at))
+  where (t.last_synced_at is null or {REPLACES})
     and (t.discussion_id, t.discussion_number, t.parent_comment_id, t.author_id, t.author_login, t.body, t.is_answer,
       t.upvote_count, t.reply_count, t.created_at, t.updated_at)
     is distinct from (excluded.discussion_id, excluded.discussion_number, excluded.parent_comment_id,

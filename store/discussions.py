@@ -7,6 +7,7 @@ from rows import Discussion
 from store import thread_numbers
 from store.columns import columns
 from store.database import Connection
+from store.versions import REPLACES
 
 # The host once took numbers, or parts of node ids, for GitHub's id.
 _CORRECT_GITHUB_ID = """
@@ -15,7 +16,7 @@ from unnest($2::bigint[], $3::text[], $4::integer[]) as u(github_id, node_id, nu
 where ((t.repository_id = $1 and t.number = u.number) or t.id = u.node_id) and t.github_id <> u.github_id
   and not exists (select from discussions o where o.github_id = u.github_id)
 """
-_UPSERT = """
+_UPSERT = f"""
 with written as (
   insert into discussions as t (
     repository_id, github_id, id, node_id, number, title, body, url, category_id, category_name, category_description,
@@ -43,8 +44,7 @@ with written as (
     updated_at = excluded.updated_at, synced_at = excluded.synced_at, last_synced_at = excluded.last_synced_at,
     gone_at = null
   -- What we never fetched may carry a wrong updated_at: a host once set it to the moment of capture.
-  where (t.node_id is null
-      or (t.updated_at, coalesce(t.last_synced_at, '-infinity')) <= (excluded.updated_at, excluded.last_synced_at))
+  where (t.node_id is null or {REPLACES})
     and (t.repository_id, t.node_id, t.number, t.title, t.body, t.url, t.category_id, t.category_name,
       t.category_description, t.category_emoji, t.author_id, t.author_login, t.is_answered, t.answer_id,
       t.answer_chosen_at, t.answer_chosen_by, t.upvote_count, t.comment_count, t.locked, t.created_at, t.updated_at,

@@ -7,8 +7,9 @@ from rows import Closing, Issue
 from store import thread_numbers
 from store.columns import columns, json_texts
 from store.database import Connection
+from store.versions import REPLACES
 
-_UPSERT = """
+_UPSERT = f"""
 with written as (
   insert into issues as t (
     repository_id, github_id, node_id, number, title, body, state, author_id, closed_by_id, created_at, updated_at,
@@ -34,8 +35,7 @@ with written as (
     assignees = excluded.assignees, linked_prs = excluded.linked_prs, last_synced_at = excluded.last_synced_at,
     gone_at = null
   -- What we never fetched may carry a wrong updated_at: a host once set it to the moment of capture.
-  where (t.node_id is null
-      or (t.updated_at, coalesce(t.last_synced_at, '-infinity')) <= (excluded.updated_at, excluded.last_synced_at))
+  where (t.node_id is null or {REPLACES})
     and (t.repository_id, t.node_id, t.number, t.title, t.body, t.state, t.author_id, t.closed_by_id, t.created_at,
       t.updated_at, t.closed_at, t.labels, t.milestone, t.assignees, t.linked_prs, t.gone_at)
     is distinct from (excluded.repository_id, excluded.node_id, excluded.number, excluded.title, excluded.body,

@@ -9,8 +9,9 @@ from rows import PullRequest, RequestedReviewer
 from store import thread_numbers
 from store.columns import columns, json_texts
 from store.database import Connection
+from store.versions import REPLACES
 
-_UPSERT = """
+_UPSERT = f"""
 with written as (
   insert into pull_requests as t (
     repository_id, repository_full_name, github_id, node_id, number, title, body, state, author_id, author_login,
@@ -44,8 +45,7 @@ with written as (
     milestone = excluded.milestone, assignees = excluded.assignees, last_synced_at = excluded.last_synced_at,
     gone_at = null
   -- What we never fetched may carry a wrong updated_at: a host once set it to the moment of capture.
-  where (t.node_id is null
-      or (t.updated_at, coalesce(t.last_synced_at, '-infinity')) <= (excluded.updated_at, excluded.last_synced_at))
+  where (t.node_id is null or {REPLACES})
     and (t.repository_id, t.repository_full_name, t.node_id, t.number, t.title, t.body, t.state, t.author_id,
       t.author_login, t.draft, t.merged, t.merged_by_id, t.base_branch, t.head_branch, t.additions, t.deletions,
       t.changed_files, t.commits, t.created_at, t.updated_at, t.closed_at, t.merged_at, t.html_url, t.labels,

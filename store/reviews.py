@@ -6,8 +6,9 @@ from datetime import datetime
 from rows import Review
 from store.columns import columns
 from store.database import Connection
+from store.versions import REPLACES
 
-_UPSERT = """
+_UPSERT = f"""
 with written as (
   insert into reviews as t (
     repository_id, github_id, pull_request_id, author_id, state, body, submitted_at, updated_at, commit_id,
@@ -24,8 +25,7 @@ with written as (
     author_id = excluded.author_id, state = excluded.state, body = excluded.body,
     submitted_at = excluded.submitted_at, updated_at = excluded.updated_at, commit_id = excluded.commit_id,
     last_synced_at = excluded.last_synced_at, node_id = coalesce(t.node_id, excluded.node_id)
-  where (t.last_synced_at is null
-      or (coalesce(t.updated_at, '-infinity'), t.last_synced_at) <= (excluded.updated_at, excluded.last_synced_at))
+  where (t.last_synced_at is null or {REPLACES})
     and (t.pull_request_id, t.repository_id, t.author_id, t.state, t.body, t.submitted_at, t.updated_at, t.commit_id,
       t.node_id)
     is distinct from (excluded.pull_request_id, excluded.repository_id, excluded.author_id, excluded.state,

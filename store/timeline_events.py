@@ -9,6 +9,18 @@ from rows import TimelineEvent
 from store.columns import columns, json_texts
 from store.database import Connection
 
+# A server that learned the new format of node ids names the same events anew.
+_RENAME = """
+with renamed as (
+  select distinct on (u.former_id) u.node_id, u.former_id,
+    exists (select from issue_events e where e.node_id = u.node_id) as is_twice
+  from unnest($1::text[], $2::text[]) as u(node_id, former_id) join issue_events t on t.node_id = u.former_id
+), dropped as (
+  delete from issue_events t using renamed r where r.is_twice and t.node_id = r.former_id
+)
+update issue_events t set node_id = r.node_id from renamed r where not r.is_twice and t.node_id = r.former_id
+"""
+
 _INSERT = """
 with written as (
   insert into issue_events as t (
@@ -33,11 +45,14 @@ where inserted and coalesce(p.updated_at, i.updated_at) >= $9
 
 
 async def write(connection: Connection, repository_id: str, rows: Sequence[TimelineEvent], since: datetime) -> int:
-    """Writes the events. Returns how many events are new. Only events of threads that were updated at or after `since`
-    are counted.
+    """Writes the events. An event that is stored with a node id of the older format gets its present node id.
+
+    Returns how many events are new. Only events of threads that were updated at or after `since` are counted.
     """
     if not rows:
         return 0
-    *plain, payload = columns(rows)
+    *plain, payload, former = columns(rows)
+    if any(former):
+        await connection.execute(_RENAME, plain[0], former)
     inserted: int = await connection.fetchval(_INSERT, repository_id, *plain, json_texts(payload), since)
     return inserted

@@ -50,6 +50,14 @@ def number_in(node_id: str) -> int | None:
     return number if isinstance(number, int) else None
 
 
+def former_id(typename: str, node_id: str) -> str | None:
+    """Returns the node id in the older format of a node that GitHub now names `node_id`. Returns None if the format of
+    `node_id` is unknown, or already the older one.
+    """
+    number = number_in(node_id) if "_" in node_id else None
+    return base64.b64encode(f"0{len(typename)}:{typename}{number}".encode()).decode() if number is not None else None
+
+
 def _base64(text: str) -> bytes:
     """Returns the bytes that the text encodes. Returns no bytes if the text is not base64."""
     try:

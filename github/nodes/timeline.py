@@ -6,7 +6,7 @@ from typing import Any
 
 from github.clock import time
 from github.nodes.actors import Node, contributor, login, user
-from github.nodes.node_ids import database_id
+from github.nodes.node_ids import database_id, former_id
 from rows import GHOST_ID, Comment, Contributor, Page, Review, ThreadKind, TimelineEvent
 
 ITEMS = "timeline items"
@@ -26,9 +26,14 @@ def event_type(typename: str) -> str:
     return _NAMED_OTHERWISE.get(typename) or re.sub(r"(?<=[a-z])(?=[A-Z])", "_", typename.removesuffix("Event")).lower()
 
 
+def typename_of(item_type: str) -> str:
+    """Returns the name of the type for a value of `itemTypes`, such as `LabeledEvent` for `LABELED_EVENT`."""
+    return "".join(word.capitalize() for word in item_type.split("_"))
+
+
 def event_of(item_type: str) -> str:
     """Returns REST's name for a value of `itemTypes`, such as `labeled` for `LABELED_EVENT`."""
-    return event_type("".join(word.capitalize() for word in item_type.split("_")))
+    return event_type(typename_of(item_type))
 
 
 def add_items(nodes: list[Node], thread: int, kind: ThreadKind, page: Page) -> list[str]:
@@ -75,6 +80,7 @@ def add_items(nodes: list[Node], thread: int, kind: ThreadKind, page: Page) -> l
                     login(node.get("actor")),
                     time(node["createdAt"]),
                     {_snake(key): _plain(value) for key, value in node.items() if key not in _NOT_PAYLOAD},
+                    former_id(typename, node["id"]),
                 )
             )
     return seen

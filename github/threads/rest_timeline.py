@@ -12,7 +12,8 @@ from github.answers.mapping import mapped
 from github.client import GitHub
 from github.clock import time
 from github.nodes.actors import Node, user
-from github.nodes.timeline import event_of
+from github.nodes.node_ids import former_id
+from github.nodes.timeline import event_of, typename_of
 from github.nodes.values import listed
 from github.threads.thread_types import ThreadType
 from messages import RepositoryRef
@@ -52,21 +53,28 @@ async def read_rest_timeline(
         if name == "closed" and kind.kind == "issue" and part.parent is not None:
             actor = user(item.get("actor"), read.page)
             read.page.closings.append(Closing(part.parent, time(item["created_at"]), actor))
-        row = _row(item, kind, part)
+        row = _row(item, typename_of(wanted[name]), kind, part)
         read.missing[wanted[name]] = read.missing.get(wanted[name], 0) + (row is None)
         if row is not None:
             read.page.events.append(row)
     return read
 
 
-def _row(item: Node, kind: ThreadType, part: Part) -> TimelineEvent | None:
+def _row(item: Node, typename: str, kind: ThreadType, part: Part) -> TimelineEvent | None:
     name = str(item["event"])
     payload = _PAYLOADS[name](item) if name in _PAYLOADS else None
     if payload is None or not item.get("node_id"):
         return None
     pull_request, issue = (part.parent, None) if kind.kind == "pull_request" else (None, part.parent)
     return TimelineEvent(
-        item["node_id"], pull_request, issue, name, _login(item.get("actor")), time(item["created_at"]), payload
+        item["node_id"],
+        pull_request,
+        issue,
+        name,
+        _login(item.get("actor")),
+        time(item["created_at"]),
+        payload,
+        former_id(typename, item["node_id"]),
     )
 
 

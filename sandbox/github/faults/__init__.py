@@ -14,7 +14,7 @@ acts (`effect.py`). Add its name below. An oddity of the world itself, such as a
 method in `world/` for it.
 """
 
-from sandbox.github.faults.accounts import Poorer
+from sandbox.github.faults.accounts import OldNodeIds, Poorer
 from sandbox.github.faults.chance import Babble, OddTenth
 from sandbox.github.faults.edits import Edited, Touch
 from sandbox.github.faults.effect import Effect
@@ -76,6 +76,7 @@ __all__ = [
     "Miscounted",
     "NullNode",
     "OddTenth",
+    "OldNodeIds",
     "Policy",
     "Poorer",
     "PrimaryLimit",

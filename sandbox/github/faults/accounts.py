@@ -1,10 +1,13 @@
-"""A fault that hides items from some accounts."""
+"""Faults of what GitHub shows to whom, and under which ids."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from sandbox.github.exchange.requests import Request
+from multidict import CIMultiDict
+
+from sandbox.github.exchange.limits import Budget
+from sandbox.github.exchange.requests import Reply, Request
 from sandbox.github.faults.effect import Effect
 
 
@@ -20,3 +23,12 @@ class Poorer(Effect):
 
     def selected(self, _request: Request, thing: Any) -> bool:
         return self.sees(thing)
+
+
+class OldNodeIds(Effect):
+    """Answers with node ids in the older format, as a server does that does not know the header for the new one."""
+
+    def instead(self, request: Request, _budget: Budget) -> Reply | None:
+        request.headers = CIMultiDict(request.headers)
+        request.headers.popall("X-Github-Next-Global-ID", None)
+        return None
