@@ -2,7 +2,7 @@
 rows.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,6 +80,15 @@ def wanted(
         census["reviews"].add(identity(review))
         census["review_comments"] |= set(map(identity, review.comments))
     return census
+
+
+def union(every: Iterable[Census]) -> Census:
+    """Returns the rows of all of them."""
+    whole: Census = {noun: set() for noun in STORED}
+    for each in every:
+        for noun, identities in each.items():
+            whole[noun] |= identities
+    return whole
 
 
 async def stored(dsn: str, github_id: int) -> Census:

@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 
 import orjson
 from rich.console import Console
@@ -78,9 +77,7 @@ async def measure(processes: Processes, cases: Sequence[Case], progress: Console
 
 def main() -> int:
     given = arguments().parse_args()
-    cases = [
-        replace(case, scale=case.scale * given.scale) for case in CASES if not given.only or case.name in given.only
-    ]
+    cases = [case.scaled(given.scale) for case in CASES if not given.only or case.name in given.only]
     runs = on_processes(lambda processes: measure(processes, cases, Console(stderr=True)))
     judged = aims.judged(runs)
     if given.json:

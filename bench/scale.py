@@ -3,7 +3,7 @@ histories.
 
     python -m bench.scale [--case 1x10 --case 50x5 ...] [--latency-ms 0] [--json]
 
-A case is a number of workspaces x the number of repositories in each. The repositories are those of `bench.small`;
+A case is a number of workspaces x the number of repositories in each. The repositories are those of `bench.plans`;
 all jobs begin at once. Exit codes are those of `bench.cost`.
 """
 
@@ -25,18 +25,17 @@ from rich.console import Console, Group
 from rich.table import Table
 from temporalio.client import Client
 
+import bench.stage
 from bench import census, log, report, usage
 from bench.aims import Aim
 from bench.log import Cost
-from bench.small import TYPES, SmallStage, made
-from bench.stage import DAYS, PATIENCE_SECONDS, TEMPLATE
+from bench.small import TYPES
+from bench.stage import DAYS, PATIENCE_SECONDS, TEMPLATE, Stage
 from errors import Unreachable
 from messages import TERMINAL_JOB_STATUSES
 from sandbox import postgres, temporal
-from sandbox.github import World
 from sandbox.github.world.repositories import Repository
 from sandbox.processes import Process, Processes
-from sandbox.purchase import HostRepository, create_workspace
 from store.database import Database
 from store.job_requests import Actor, ask_for
 
@@ -104,27 +103,19 @@ class Grown:
         return number * 1_000 / max(self.rows, 1)
 
 
-class ScaleStage(SmallStage):
+class ScaleStage(Stage):
     """Runs cases one after the other, each with a new database, a stand-in and workers of its own."""
 
     async def grown(self, case: Case, latency_ms: float) -> Grown:
         self._runs += 1
-        world = World()
-        repositories = await asyncio.to_thread(lambda: [made(world, each) for each in range(case.total)])
+        small = bench.stage.Case(case.name, TYPES, small=case.total, latency_ms=latency_ms)
+        repositories = await asyncio.to_thread(small.repositories)
         dsn = await self._postgres.create_database(f"{TEMPLATE}_{self._runs}", TEMPLATE)
-        github, url = self.many(case.total, latency_ms)
+        github, url = self.stand_in(small)
         environment = self._environment(self._runs, dsn, url)
         workers = [await self._worker(10 * self._runs + each, environment) for each in range(WORKERS)]
         workspaces = [
-            (
-                await create_workspace(
-                    dsn,
-                    [
-                        HostRepository.of(it)
-                        for it in repositories[each * case.repositories : (each + 1) * case.repositories]
-                    ],
-                )
-            ).workspace_id
+            await self._workspace(dsn, repositories[each * case.repositories : (each + 1) * case.repositories])
             for each in range(case.workspaces)
         ]
         log.clear(url)

@@ -7,16 +7,14 @@ Exit codes are those of `bench.cost`.
 
 import argparse
 import asyncio
-import random
 import signal
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import orjson
 from rich.console import Console, Group
@@ -25,50 +23,17 @@ from rich.table import Table
 from bench import census, log, report, usage
 from bench.aims import Aim, per
 from bench.log import Cost
-from bench.stage import END, PLENTY, TEMPLATE, TOKEN, Stage
+from bench.stage import TEMPLATE, Case, Stage
 from errors import Unreachable
 from messages import DataType
 from sandbox import postgres, temporal
-from sandbox.github import World, generation
-from sandbox.github.generation import Plan
 from sandbox.github.world.repositories import Repository
 from sandbox.processes import Processes
-from sandbox.purchase import HostRepository, create_workspace
 
 TYPES: tuple[DataType, ...] = ("pull_requests", "issues", "discussions", "events")
-MOST_THREADS = 20
 REPOSITORIES = 1_000
 REQUESTS, POINTS, LATER_REQUESTS = 3_000, 1_500, 100
 """The aims for `REPOSITORIES` repositories."""
-
-
-def plan(number: int) -> Plan:
-    """Returns the plan of a repository with at most `MOST_THREADS` threads. It is always the same for the same number.
-
-    A quarter of the repositories have no threads; half of the others have four or fewer. One in ten of those with
-    threads has discussions.
-    """
-    chance = random.Random(number)
-    threads = 0 if chance.random() < 0.25 else round(MOST_THREADS ** chance.random())
-    discussions = chance.randint(1, threads) // 2 if threads and chance.random() < 0.1 else 0
-    pulls = round((threads - discussions) * chance.uniform(0.3, 0.8))
-    return Plan(
-        f"acme/r{number:04}",
-        pull_requests=pulls,
-        issues=threads - discussions - pulls,
-        discussions=discussions,
-        reviews=1.5,
-        review_comments=1.0,
-        comments=1.5,
-        events=3.0,
-        people=12,
-        stars=chance.randint(1, 10) if chance.random() < 0.5 else 0,
-        forks=chance.randint(1, 3) if chance.random() < 0.3 else 0,
-        releases=chance.randint(1, 5) if chance.random() < 0.2 else 0,
-        pushes=round(30 ** chance.random()),
-        years=2.0,
-        seed=number + 1,
-    )
 
 
 @dataclass(frozen=True)
@@ -104,13 +69,13 @@ class SmallStage(Stage):
     """Runs both jobs with one worker."""
 
     async def measure(self, number: int, latency_ms: float) -> Measured:
-        world = World()
-        repositories = await asyncio.to_thread(lambda: [made(world, each) for each in range(number)])
+        case = Case("small", TYPES, small=number, latency_ms=latency_ms)
+        repositories = await asyncio.to_thread(case.repositories)
         dsn = await self._postgres.create_database(f"{TEMPLATE}_small", TEMPLATE)
-        github, url = self.many(number, latency_ms)
+        github, url = self.stand_in(case)
         environment = self._environment(0, dsn, url)
         worker = await self._worker(0, environment)
-        workspace = (await create_workspace(dsn, [HostRepository.of(each) for each in repositories])).workspace_id
+        workspace = await self._workspace(dsn, repositories)
         before = usage.of(worker.pid)
         log.clear(url)
         first = await self._ended(dsn, await self._start(0, environment, workspace, TYPES), worker)
@@ -121,7 +86,7 @@ class SmallStage(Stage):
         faults += [] if later["status"] == "completed" else [f"the second job is {later['status']}"]
         found = Measured(
             number,
-            sum(plan(each).pull_requests + plan(each).issues + plan(each).discussions for each in range(number)),
+            sum(each.pull_requests + each.issues + each.discussions for each in case.plans),
             sum(census.size(census.wanted(each, TYPES)) for each in repositories),
             cost,
             log.read(url),
@@ -133,25 +98,6 @@ class SmallStage(Stage):
         worker.stop()
         github.stop()
         return found
-
-    def many(self, number: int, latency_ms: float = 0, pace: float = 0) -> tuple[Any, str]:
-        """Starts a stand-in with `number` repositories; returns it and its address. Raises `Unreachable` if it does not
-        start.
-        """
-        limits = (f"--graphql-limit={PLENTY}", f"--rest-limit={PLENTY}", f"--rest-per-minute={PLENTY}")
-        plans = [f"--generate={_text(plan(each))}" for each in range(number)]
-        slowness = (f"--pace={pace:g}", f"--latency-ms={latency_ms:g}")
-        return self._server("github", "sandbox.github", *plans, f"--end={END}", f"--token={TOKEN}", *limits, *slowness)
-
-
-def made(world: World, number: int) -> Repository:
-    return generation.repository(world, plan(number), end=END)
-
-
-def _text(of: Plan) -> str:
-    default = Plan(of.name)
-    changed = {each.name: getattr(of, each.name) for each in fields(of) if each.name != "name"}
-    return f"{of.name}?" + urlencode({name: it for name, it in changed.items() if it != getattr(default, name)})
 
 
 async def _faults(dsn: str, repositories: Sequence[Repository], job: dict[str, Any]) -> list[str]:

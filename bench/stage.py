@@ -7,14 +7,13 @@ import os
 import sys
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import asyncpg
 
-from bench import census, log, usage
+from bench import census, log, plans, usage
 from bench.census import Share
 from bench.log import Cost
 from errors import Unreachable
@@ -32,9 +31,6 @@ from schema.migrate import migrate
 
 ROOT = Path(__file__).parent.parent
 TEMPLATE = "bench"
-NAME = "acme/rocket"
-END = "2026-11-01T00:00:00Z"
-"""When the generated history ends; fixed, so that every run reads the same history."""
 DAYS = 10_000
 """Retention that covers the whole history."""
 TOKEN = "ghp_bench"
@@ -49,13 +45,15 @@ SETTLED_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Case:
-    """One backfill to measure. With `scale` 1 it has 1,000 pull requests and 500 issues, as `generation.measured`
-    describes.
+    """One backfill to measure: of one large repository, or of many small ones. With `scale` 1 the large one has 1,000
+    pull requests and 500 issues, as `generation.measured` describes.
     """
 
     name: str
     data_types: tuple[DataType, ...]
-    scale: float
+    scale: float = 1
+    small: int = 0
+    """How many repositories of `plans.small` there are, in place of the large one."""
     after: tuple[DataType, ...] = ()
     """Data types that an earlier, unmeasured job fetches."""
     beside: Mapping[str, int] = field(default_factory=dict)
@@ -70,16 +68,22 @@ class Case:
     rest_limit: int | None = None
     window_seconds: float = 3_600
 
-    @property
-    def plan(self) -> Plan:
-        beside = {name: round(number * self.scale) for name, number in self.beside.items()}
-        return Plan(**(asdict(generation.measured(NAME, self.scale)) | beside))
+    def scaled(self, by: float) -> "Case":
+        """Returns the case with `by` times as much to read."""
+        return replace(self, scale=self.scale * by, small=round(self.small * by))
 
-    def repository(self) -> Repository:
-        """Returns the repository of the stand-in, generated a second time, so that the expected rows do not come
+    @property
+    def plans(self) -> list[Plan]:
+        if self.small:
+            return [plans.small(each) for each in range(self.small)]
+        beside = {name: round(number * self.scale) for name, number in self.beside.items()}
+        return [Plan(**(asdict(generation.measured(plans.LARGE, self.scale)) | beside))]
+
+    def repositories(self) -> list[Repository]:
+        """Returns the repositories of the stand-in, generated a second time, so that the expected rows do not come
         from the server that is measured.
         """
-        return generation.repository(World(), self.plan, end=END)
+        return plans.made(World(), self.plans)
 
 
 @dataclass(frozen=True)
@@ -160,7 +164,7 @@ class Stage:
         number = self._runs
         database = f"{TEMPLATE}_{number}"
         dsn = await self._postgres.create_database(database, TEMPLATE)
-        generated = asyncio.create_task(asyncio.to_thread(case.repository))
+        generated = asyncio.create_task(asyncio.to_thread(case.repositories))
         github, url = self.stand_in(case)
         openai, openai_url = self._server("embeddings", "sandbox.embeddings", f"--token={TOKEN}")
         environment = self._environment(number, dsn, url) | {
@@ -168,8 +172,8 @@ class Stage:
             "OPENAI_API_KEY": TOKEN,
         }
         worker = await self._worker(number, environment)
-        repository = await generated
-        workspace = await self._workspace(dsn, repository)
+        repositories = await generated
+        workspace = await self._workspace(dsn, repositories)
         if case.after:
             await self._ended(dsn, await self._start(number, environment, workspace, case.after), worker)
         before = usage.of(worker.pid)
@@ -185,8 +189,8 @@ class Stage:
                 watching.cancel()
         after = usage.of(worker.pid)
         worker.stop()
-        wanted = census.wanted(repository, {*case.data_types, *case.after})
-        stored = await census.stored(dsn, repository.database_id)
+        wanted = census.union(census.wanted(each, {*case.data_types, *case.after}) for each in repositories)
+        stored = census.union([await census.stored(dsn, each.database_id) for each in repositories])
         faults = [] if row["status"] == "completed" else [f"the job is {row['status']}"]
         faults += [row["error_message"]] if row["error_message"] else []
         run = Run(
@@ -206,8 +210,9 @@ class Stage:
             shares=census.shares(wanted, stored),
         )
         if "events" in case.data_types:
-            told = await census.told(dsn, repository)
-            run.faults.extend(f"{kind}: {is_} of {should}" for kind, (is_, should) in told.items() if is_ < should)
+            for each in repositories:
+                told = await census.told(dsn, each)
+                run.faults.extend(f"{kind}: {is_} of {should}" for kind, (is_, should) in told.items() if is_ < should)
         if "embeddings" in case.data_types and run.embeddings != run.threads:
             run.faults.append(f"embeddings: {run.embeddings:,} of {run.threads:,} threads")
         github.stop()
@@ -216,18 +221,16 @@ class Stage:
         return run
 
     def stand_in(self, case: Case) -> tuple[Process, str]:
-        """Starts a stand-in that serves the repository of the case; returns it and its address. Raises `Unreachable` if
-        it does not start.
+        """Starts a stand-in that serves the repositories of the case; returns it and its address. Raises `Unreachable`
+        if it does not start.
         """
-        plan = case.plan
-        fields = {name: value for name, value in asdict(plan).items() if name != "name"}
         limits = (
             f"--graphql-limit={case.graphql_limit or PLENTY}",
             f"--rest-limit={case.rest_limit or PLENTY}",
             f"--rest-per-minute={PLENTY}",
             f"--window-seconds={case.window_seconds:g}",
         )
-        world = (f"--generate={plan.name}?{urlencode(fields)}", f"--end={END}", f"--token={TOKEN}")
+        world = (*plans.arguments(case.plans), f"--token={TOKEN}")
         slowness = (f"--pace={case.pace:g}", f"--latency-ms={case.latency_ms:g}")
         return self._server("github", "sandbox.github", *world, *limits, *slowness)
 
@@ -262,9 +265,9 @@ class Stage:
         await asyncio.sleep(SETTLED_SECONDS)
         return worker
 
-    async def _workspace(self, dsn: str, repository: Repository) -> str:
-        """Creates a workspace with this repository; returns its id."""
-        workspace = await create_workspace(dsn, [HostRepository.of(repository)])
+    async def _workspace(self, dsn: str, repositories: Sequence[Repository]) -> str:
+        """Creates a workspace with these repositories; returns its id."""
+        workspace = await create_workspace(dsn, [HostRepository.of(each) for each in repositories])
         return workspace.workspace_id
 
     async def _start(

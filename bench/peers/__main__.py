@@ -3,7 +3,8 @@
     python -m bench.peers [--scale 0.1] [--only perceval] [--case pull_requests] [--pace 0.1] [--json]
 
 Each of them fetches pull requests with reviews, review comments, comments and events: once from a stand-in that
-answers at once, and once from a stand-in that is as slow as GitHub. Exit codes: 0 done, 1 a peer could not be
+answers at once, and once from a stand-in that is as slow as GitHub. Then each fetches the issues; and those that can
+read many repositories in one run fetch both from a thousand small ones. Exit codes: 0 done, 1 a peer could not be
 measured, or this system is incomplete or not 20 times better than the best peer, 2 bad arguments, 3 a part of this
 system did not start or ended, 130 interrupted.
 """
@@ -34,6 +35,7 @@ CASES = (
     Case("pull_requests", ("pull_requests",), 1),
     Case("paced", ("pull_requests",), 1, pace=1),
     Case("issues", ("issues",), 1),
+    Case("small", ("pull_requests", "issues"), small=1_000),
 )
 CACHE = Path(__file__).parents[2] / ".bench"
 PACE = 0.1
@@ -60,7 +62,7 @@ async def run(
     await stage.open()
     found = []
     for case in cases:
-        for peer in peers:
+        for peer in (each for each in peers if each.reads_many or not case.small):
             with progress.status(f"{case.name}: {peer.package}"):
                 found.append(measure(peer, replace(case, pace=case.pace * pace), stage, processes, CACHE))
         with progress.status(f"{case.name}: this system"):
@@ -71,7 +73,7 @@ async def run(
 def main() -> int:
     given = arguments().parse_args()
     chosen = [case for case in CASES if not given.case or case.name in given.case]
-    cases = [replace(case, scale=case.scale * given.scale) for case in chosen]
+    cases = [case.scaled(given.scale) for case in chosen]
     peers = [peer for peer in PEERS if not given.only or peer.package in given.only]
     found = on_processes(lambda processes: run(processes, cases, peers, given.pace, Console(stderr=True)))
     judged = report.judged(found)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.peers.peer import Found, Peer
-from bench.stage import NAME, TOKEN, Case
+from bench.stage import TOKEN, Case
 from messages import DataType
 
 PAGE_SIZE = 100
@@ -48,7 +48,7 @@ class Airbyte(Peer):
         config, catalog = directory / "config.json", directory / "catalog.json"
         settings = {
             "credentials": {"personal_access_token": TOKEN},
-            "repositories": [NAME],
+            "repositories": [each.name for each in case.plans],
             "api_url": url,
             "page_size_for_large_streams": PACED_PAGE_SIZE if case.pace else PAGE_SIZE,
         }
@@ -59,7 +59,7 @@ class Airbyte(Peer):
                 "sync_mode": "full_refresh",
                 "destination_sync_mode": "overwrite",
             }
-            for name in STREAMS[case.data_types[0]]
+            for name in dict.fromkeys(name for each in case.data_types for name in STREAMS[each])
         ]
         catalog.write_text(json.dumps({"streams": streams}))
         return [[programs / "source-github", "read", "--config", config, "--catalog", catalog]]

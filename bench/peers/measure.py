@@ -20,7 +20,7 @@ PATIENCE_SECONDS = 900.0
 
 @dataclass(frozen=True)
 class Measured:
-    """One measured run. `things` are pull requests or issues, whichever its data type is."""
+    """One measured run. `things` are those of its first data type: pull requests, or issues."""
 
     tool: str
     case: Case
@@ -93,7 +93,7 @@ def measure(peer: Peer, case: Case, stage: Stage, processes: Processes, cache: P
         found, without_key = emitted(peer, output)
     except (KeyError, TypeError, ValueError) as error:
         return Measured(peer.package, case, error=f"wrote what is not understood: {error!r}")
-    wanted = census.wanted(case.repository(), case.data_types, census.node_id)
+    wanted = census.union(census.wanted(each, case.data_types, census.node_id) for each in case.repositories())
     return Measured(
         peer.package,
         case,

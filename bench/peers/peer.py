@@ -31,6 +31,8 @@ class Peer(ABC):
     """An extractor to compare this system with. `package` is its name on PyPI; `{package}.txt` pins its version."""
 
     package: ClassVar[str]
+    reads_many: ClassVar[bool] = True
+    """Whether one run can read several repositories."""
 
     def install(self, cache: Path) -> Path:
         """Returns the folder with the peer's programs. It is created below `cache` if it does not exist. Raises
@@ -48,8 +50,8 @@ class Peer(ABC):
 
     @abstractmethod
     def commands(self, programs: Path, directory: Path, url: str, case: Case) -> list[list[str | Path]]:
-        """Returns the commands, in their order, that fetch the first of the case's data types with all its children
-        from the API at `url`.
+        """Returns the commands, in their order, that fetch the case's data types with all their children from the
+        API at `url`.
 
         Each command writes rows to standard output, as JSON lines. Settings are written into `directory`.
         """

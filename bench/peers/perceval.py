@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.peers.peer import Found, Peer
-from bench.stage import NAME, TOKEN, Case
+from bench.stage import TOKEN, Case
 from messages import DataType
 
 CATEGORIES: dict[DataType, tuple[str, ...]] = {"pull_requests": ("pull_request", "issue"), "issues": ("issue",)}
@@ -17,13 +17,16 @@ CATEGORIES: dict[DataType, tuple[str, ...]] = {"pull_requests": ("pull_request",
 
 class Perceval(Peer):
     package = "perceval"
+    reads_many = False
 
     def commands(self, programs: Path, directory: Path, url: str, case: Case) -> list[list[str | Path]]:
         del directory
-        where = (*NAME.split("/"), "--enterprise-url", url, "--api-token", TOKEN, "--no-archive", "--json-line")
+        how = ("--enterprise-url", url, "--api-token", TOKEN, "--no-archive", "--json-line")
+        categories = dict.fromkeys(name for each in case.data_types for name in CATEGORIES[each])
         return [
-            [programs / "perceval", "github", "--category", category, *where]
-            for category in CATEGORIES[case.data_types[0]]
+            [programs / "perceval", "github", "--category", category, *plan.name.split("/"), *how]
+            for plan in case.plans
+            for category in categories
         ]
 
     def found(self, line: Mapping[str, Any]) -> Iterator[Found]:

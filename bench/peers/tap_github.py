@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.peers.peer import HERE, Found, Peer
-from bench.stage import NAME, TOKEN, Case
+from bench.stage import TOKEN, Case
 from messages import DataType
 
 STREAMS: dict[DataType, tuple[str, ...]] = {
@@ -30,10 +30,11 @@ class TapGitHub(Peer):
 
     def commands(self, programs: Path, directory: Path, url: str, case: Case) -> list[list[str | Path]]:
         config = directory / "config.json"
-        settings = {"auth_token": TOKEN, "repositories": [NAME], "api_url_base": url}
+        settings = {"auth_token": TOKEN, "repositories": [each.name for each in case.plans], "api_url_base": url}
         config.write_text(json.dumps(settings))
         # -P: beside the script lies a module with the tool's name.
-        return [[programs / "python", "-P", HERE / "run_tap_github.py", config, *STREAMS[case.data_types[0]]]]
+        streams = dict.fromkeys(name for each in case.data_types for name in STREAMS[each])
+        return [[programs / "python", "-P", HERE / "run_tap_github.py", config, *streams]]
 
     def found(self, line: Mapping[str, Any]) -> Iterator[Found]:
         if line["type"] == "RECORD" and (noun := NOUNS.get(line["stream"])):

@@ -102,6 +102,17 @@ def test_a_peer_is_pinned_and_told_where_to_read(peer: Peer, tmp_path: Path) -> 
         assert "http://127.0.0.1:1" in told
 
 
+@pytest.mark.parametrize("peer", [each for each in PEERS if each.reads_many], ids=lambda peer: str(peer.package))
+def test_a_peer_is_told_of_each_small_repository_and_of_both_types(peer: Peer, tmp_path: Path) -> None:
+    case = Case("small", ("pull_requests", "issues"), small=3)
+    assert [each.name_with_owner for each in case.repositories()] == ["acme/r0000", "acme/r0001", "acme/r0002"]
+    commands = peer.commands(tmp_path, tmp_path, "http://127.0.0.1:1", case)
+    told = json.dumps([list(map(str, each)) for each in commands])
+    told += "".join(each.read_text() for each in tmp_path.iterdir())
+    assert all(each in told for each in ("acme/r0000", "acme/r0001", "acme/r0002", '"reviews"', '"issues"'))
+    assert case.scaled(2).small == 6
+
+
 def test_a_peer_that_cannot_be_installed_is_named_with_pips_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
