@@ -2,8 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncpg
 import pytest
@@ -11,6 +14,7 @@ import pytest
 from sandbox.github import StandIn, World
 from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
+from sandbox.github.world.repositories import Repository
 from tests.support import shop
 from tests.support.backfill.control import (
     DATA,
@@ -41,32 +45,58 @@ async def threads_alone(host: asyncpg.Connection) -> None:
     )
 
 
+@dataclass
+class Purchase:
+    """An add-on of 365 days that was bought `at`, and whose first job there is."""
+
+    host: asyncpg.Connection
+    url: str
+    buyer: shop.Buyer
+    workspace_id: str
+    at: datetime
+
+    async def jobs(self) -> list[str]:
+        return [str(row["id"]) for row in await self.host.fetch("select id from workspace_backfill_jobs order by 1")]
+
+    async def send(self, kind: str, **changes: Any) -> None:
+        """Sends one of Polar's events of this buyer."""
+        assert await send(self.url, shop.event(kind, buyer=self.buyer, **changes)) == 202
+
+
+@asynccontextmanager
+async def purchase(
+    github: StandIn, repository: Repository, backfill: Backfill, start_webhook: StartWebhook
+) -> AsyncIterator[Purchase]:
+    """Starts the programs, and buys the add-on for a workspace with this repository, from which GitHub answers
+    slowly.
+    """
+    slow(github)
+    backfill.at(github)
+    backfill.environment["HEARTBEAT_TIMEOUT_SECONDS"] = "8"
+    backfill.environment["POLAR_RETENTION_PRODUCTS"] = json.dumps(shop.PRODUCTS)
+    (_, url), _ = await asyncio.gather(start_webhook(backfill.environment), backfill.start_worker(backfill.environment))
+    async with shop.connected(backfill.dsn) as host:
+        buyer = await shop.buyer(host)
+        its = Purchase(host, url, buyer, await shop.workspace(host, buyer), datetime.now(UTC))
+        await add(host, its.workspace_id, repository)
+        await threads_alone(host)
+        await its.send("subscription.active", at=its.at)
+        await eventually(its.jobs)
+        yield its
+
+
 async def test_what_a_revoked_subscription_stops_goes_on_with_the_next_one_and_no_page_is_paid_twice(
     serve: Callable[..., StandIn], backfill: Backfill, start_webhook: StartWebhook
 ) -> None:
     world = World()
     [repository] = repositories(world, "long", pages=6)
-    slow(github := serve(world))
-    backfill.at(github)
-    backfill.environment["HEARTBEAT_TIMEOUT_SECONDS"] = "8"
-    (_, url), _ = await asyncio.gather(start_webhook(backfill.environment), backfill.start_worker(backfill.environment))
-    bought = datetime.now(UTC)
-    async with shop.connected(backfill.dsn) as host:
-        buyer = await shop.buyer(host)
-        workspace_id = await shop.workspace(host, buyer)
-        await add(host, workspace_id, repository)
-
-        async def jobs() -> list[str]:
-            return [str(row["id"]) for row in await host.fetch("select id from workspace_backfill_jobs")]
-
-        await threads_alone(host)
-        assert await send(url, shop.event("subscription.active", buyer=buyer, at=bought)) == 202
-        await eventually(jobs)
-        [job_id] = await jobs()
+    github = serve(world)
+    async with purchase(github, repository, backfill, start_webhook) as bought:
+        host = bought.host
+        [job_id] = await bought.jobs()
         await in_the_middle(backfill, job_id, 2)
 
-        revoked = shop.event("subscription.revoked", buyer=buyer, status="canceled", at=bought + timedelta(seconds=1))
-        assert await send(url, revoked) == 202
+        await bought.send("subscription.revoked", status="canceled", at=bought.at + timedelta(seconds=1))
         await backfill.until("metadata ? 'cancel_requested_at' or status = 'canceled'", job_id)
         ended = await backfill.ended(job_id)
         assert ended["status"] == "canceled"
@@ -74,15 +104,13 @@ async def test_what_a_revoked_subscription_stops_goes_on_with_the_next_one_and_n
         rows = await backfill.rows("select status, position ->> 'cursor' as cursor, pages from backfill_sweeps")
         assert {row["status"] for row in rows} == {"canceled"}
         assert all(row["cursor"] for row in rows), "they stopped in the middle"
-        assert await host.fetchval("select data_retention_days from workspaces where id = $1", workspace_id) == 30
+        days = await host.fetchval("select data_retention_days from workspaces where id = $1", bought.workspace_id)
+        assert days == 30
         assert await host.fetchval("select status from subscription_addons") != "active"
         assert await host.fetchval("select count(*) from pull_requests") > 0, "what is stored is kept"
 
         github.faults.clear()
-        again = shop.event(
-            "subscription.active", buyer=buyer, subscription="the-next", at=bought + timedelta(seconds=2)
-        )
-        assert await send(url, again) == 202
+        await bought.send("subscription.active", subscription="the-next", at=bought.at + timedelta(seconds=2))
         await backfill.until("status = 'completed'", job_id)
         assert len(github.log) > asked
         assert_nothing_twice(github.log)
@@ -98,24 +126,10 @@ async def test_more_days_that_are_bought_in_the_middle_of_a_job_are_fetched_and_
     """By an upgrade, or by another subscription right after the end of the first one."""
     world = World()
     repository = generate(world, Plan("acme/long", 150, 240, years=1.5, **LITTLE))
-    slow(github := serve(world))
-    backfill.at(github)
-    backfill.environment["HEARTBEAT_TIMEOUT_SECONDS"] = "8"
-    backfill.environment["POLAR_RETENTION_PRODUCTS"] = json.dumps(shop.PRODUCTS)
-    (_, url), _ = await asyncio.gather(start_webhook(backfill.environment), backfill.start_worker(backfill.environment))
-    bought = datetime.now(UTC)
-    async with shop.connected(backfill.dsn) as host:
-        buyer = await shop.buyer(host)
-        workspace_id = await shop.workspace(host, buyer)
-        await add(host, workspace_id, repository)
-        await threads_alone(host)
-
-        async def jobs() -> list[str]:
-            return [str(row["id"]) for row in await host.fetch("select id from workspace_backfill_jobs order by 1")]
-
-        assert await send(url, shop.event("subscription.active", buyer=buyer, at=bought)) == 202
-        await eventually(jobs)
-        [_first] = await jobs()
+    github = serve(world)
+    async with purchase(github, repository, backfill, start_webhook) as bought:
+        host = bought.host
+        [_first] = await bought.jobs()
 
         async def both_begun() -> bool:
             rows = await backfill.rows("select status, position ? 'cursor' as begun from backfill_sweeps")
@@ -123,25 +137,22 @@ async def test_more_days_that_are_bought_in_the_middle_of_a_job_are_fetched_and_
             return [row["begun"] for row in rows] == [True, True]
 
         await eventually(both_begun)
-        later = bought + timedelta(seconds=1)
+        later = bought.at + timedelta(seconds=1)
         if revoked_before:
-            revoked = shop.event("subscription.revoked", buyer=buyer, status="canceled", at=later)
-            more = shop.event(
-                "subscription.active", buyer=buyer, subscription="the-next", product=shop.DECADE, at=later
-            )
-            assert await send(url, revoked) == 202
+            await bought.send("subscription.revoked", status="canceled", at=later)
+            await bought.send("subscription.active", subscription="the-next", product=shop.DECADE, at=later)
         else:
-            more = shop.event("subscription.updated", buyer=buyer, product=shop.DECADE, at=later)
-        assert await send(url, more) == 202
+            await bought.send("subscription.updated", product=shop.DECADE, at=later)
 
         async def two() -> bool:
-            return len(await jobs()) == 2
+            return len(await bought.jobs()) == 2
 
         await eventually(two)
         github.faults.clear()
-        for job_id in await jobs():
+        for job_id in await bought.jobs():
             await backfill.until("status = 'completed'", job_id)
-        assert await host.fetchval("select data_retention_days from workspaces where id = $1", workspace_id) == 3_650
+        days = await host.fetchval("select data_retention_days from workspaces where id = $1", bought.workspace_id)
+        assert days == 3_650
         assert set(threads_shown(github.log).values()) == {1}
         await check(backfill.dsn, repository)
         told = await host.fetch("select status from notifications order by 1")
