@@ -21,17 +21,24 @@ Work = Callable[[asyncio.Event], Awaitable[None]]
 """The work of a program: a function that runs until the event is set."""
 
 
-def run(name: str, work: Work) -> int:
+def run(name: str, about: str | None, work: Work) -> int:
     """Runs a program until SIGTERM or SIGINT, and returns its exit code. The exit code is 0 after such a signal, 2 if a
     setting is missing or wrong, and 3 after any other error, such as a server that cannot be reached.
 
     An error is printed as one line on standard error, which begins with `name`. With the argument `--version`, only
-    prints the version.
+    prints the version, and with `--help` only `about`. Another argument is an error, because a program takes settings
+    alone.
     """
-    if sys.argv[1:] == ["--version"]:
+    arguments = sys.argv[1:]
+    if arguments == ["--version"]:
         print(f"{name}.py {VERSION}")
         return 0
+    if arguments in (["--help"], ["-h"]):
+        print(f"Usage: {name}.py\n\n{about}")
+        return 0
     try:
+        if arguments:
+            raise BadInput(arguments[0], "takes no arguments, only settings (see --help)")
         logs.configure(settings.load(settings.Log).log_format)
         asyncio.run(_until_signal(work))
     except BackfillError as error:

@@ -1,11 +1,11 @@
-"""The HTTP server, `python webhook.py`: receives Polar's webhooks, and serves the status API and the settings page.
+"""The HTTP server: receives Polar's webhooks, and serves the status API and the settings page.
 
 A delivery is verified, stored in Postgres and answered. Then `polar.inbox` processes the delivery, and `reconciler`
 tells Temporal of new jobs. `notify.sender` notifies people and the host about jobs. The API (`api.server`) has its own
 connections to Postgres, so that a busy API cannot keep deliveries from being stored.
 
-Settings: docs/settings.md. Exit codes: 0 stopped by a signal, 2 a setting is missing or wrong, 3 Postgres cannot be
-reached at the start.
+Settings, from the environment or a file .env: docs/settings.md.
+Exit codes: 0 stopped by a signal, 2 a setting is missing or wrong, 3 Postgres cannot be reached at the start.
 """
 
 import asyncio
@@ -326,7 +326,7 @@ def _allow_many_connections() -> None:
 def main() -> int:
     """Runs the server; returns the exit code of `process.run`."""
     _allow_many_connections()
-    return process.run("webhook", serve)
+    return process.run("webhook", __doc__, serve)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,9 @@
 
 Any number of workers may run. `WORKER_QUEUES` says which queues a worker polls. After SIGTERM or SIGINT a worker stops
 at the next page boundaries. SIGKILL loses no data either, because every page is committed in one transaction.
+
+Settings, from the environment or a file .env: docs/settings.md.
+Exit codes: 0 stopped by a signal, 2 a setting is missing or wrong, 3 a server cannot be reached.
 """
 
 import asyncio
@@ -296,7 +299,7 @@ async def _embedder(stack: AsyncExitStack, setting: settings.Embeddings) -> "Emb
 
 def main() -> int:
     """Runs the worker; returns the exit code of `process.run`."""
-    return process.run("worker", work)
+    return process.run("worker", __doc__, work)
 
 
 if __name__ == "__main__":

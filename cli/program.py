@@ -31,7 +31,12 @@ INTERRUPTED = 130
 
 app = App(
     name="starter.py",
-    help="Backfills of workspaces: start them, watch them, mend them.",
+    help=(
+        "Backfills of workspaces: start them, watch them, mend them.\n\n"
+        "Settings, from the environment or a file .env: docs/settings.md.\n\n"
+        "Exit codes: 0 done, 1 the job failed, was canceled or ended with failures, 2 bad input or a bad setting, "
+        "3 a server cannot be reached."
+    ),
     version=f"starter.py {VERSION}",
     version_flags=("--version",),
     result_action="return_value",

@@ -87,7 +87,7 @@ async def archive(
 async def archive_status(read: str, /, *, json: Switch = False) -> int:
     """Show the progress of a reading of GH Archive.
 
-    Exit codes: 1 the reading failed or was canceled; else 0.
+    Exit code 1: the reading failed or was canceled.
 
     Parameters
     ----------

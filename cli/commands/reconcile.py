@@ -18,7 +18,7 @@ from store.database import Database
 async def reconcile(*, dry_run: Switch = False, force: Switch = False) -> int:
     """Compare our add-ons with the active subscriptions at Polar. Print and repair every difference.
 
-    Exit codes: 1 too many add-ons would have ended, so they were kept (see --force); else 0.
+    Exit code 1: too many add-ons would have ended, so they were kept (see --force).
 
     Parameters
     ----------

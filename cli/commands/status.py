@@ -11,7 +11,7 @@ from cli.screens.status import report
 async def status(reference: Reference, /, *, json: Switch = False) -> int:
     """Show everything that is known of a job, or of the latest job of a workspace (id or slug).
 
-    Exit codes: 1 the job was canceled, failed, or ended with failures; else 0.
+    Exit code 1: the job was canceled, failed, or ended with failures.
 
     Parameters
     ----------

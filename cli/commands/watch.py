@@ -24,7 +24,7 @@ MOST_UNSHOWN = 12
 async def watch(reference: Reference, /) -> int:
     """Show a job's progress until it has ended. Ctrl-C ends the watching, not the job.
 
-    Exit codes: 1 the job was canceled, failed, or ended with failures; else 0.
+    Exit code 1: the job was canceled, failed, or ended with failures.
     """
     output = console()
     draws = output.is_terminal and not output.is_dumb_terminal
