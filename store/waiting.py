@@ -8,6 +8,10 @@ whose repository waits for the end of a limit counts as active, too, because a l
 
 - The other sweep is in the middle of a leg, or took its lease before the checking sweep did.
 
+Instead of these two, the other sweep may have stopped in the middle of a leg, if its job resumes: by a retry, or
+because the job's add-on had ended and is paid for again. The workflows of both jobs then start at once, so the checking
+sweep may be the first to take its lease. It would pay for every page that the other sweep has stored.
+
 - The other sweep is not in its historical leg while the checking sweep is in its recent leg
 (docs/decisions/0012-waiting.md).
 
@@ -42,6 +46,36 @@ greatest(
 ) > now() - {silence}::interval
 """
 
+_IN_THE_MIDDLE = "(other.position <> '{}' and not other.position ? 'leg_over')"
+
+# Whether a sweep that has stopped will resume: in the attempt that runs, in the attempt whose turn comes, or in the one
+# that the owner's add-on is about to begin (`addon_jobs.resume_paid`). A turn that does not come within the silence,
+# because the workspace has another job, is not waited for: that job may wait for ours.
+_RESUMES = """
+exists (
+  select from workspace_backfill_jobs job
+  join workspaces w on w.id = job.workspace_id
+  join workspace_backfill_progress p on p.backfill_job_id = job.id and p.repository_id = other.repository_id
+  where job.id = other.backfill_job_id and not job.metadata ? 'paused_at' and case job.status
+    when 'in_progress' then
+      job.attempt > 0 and other.status = 'pending' and p.status in ('pending', 'in_progress')
+      and not job.metadata ? 'cancel_requested_at'
+    when 'pending' then
+      job.attempt > 0 and other.status in ('failed', 'canceled')
+      and (job.metadata #>> '{retry,requested_at}')::timestamptz > now() - $4::interval
+      and (job.metadata #> '{retry,repository_ids}' = '[]'
+        or job.metadata #> '{retry,repository_ids}' ? other.repository_id::text)
+      and (job.metadata #> '{retry,data_types}' = '[]' or job.metadata #> '{retry,data_types}' ? other.data_type)
+    when 'canceled' then
+      other.status = 'canceled' and job.metadata ? 'addon_ended_at' and job.completed_at > now() - $4::interval
+      and coalesce(w.is_active, true) and exists (
+        select from app_users u join subscription_addons addon on addon.user_id = u.auth_user_id
+        where u.id = w.owner_id and addon.addon_type = 'extended_data_retention' and addon.status = 'active'
+          and addon.retention_days >= job.retention_days)
+    else false
+  end)
+"""
+
 # A sweep of an older release has no leg: it is waited for.
 _OTHERS = f"""
 select mine.repository_id::text, mine.data_type, mine.waits_for, other.backfill_job_id::text as job_id,
@@ -49,11 +83,13 @@ select mine.repository_id::text, mine.data_type, mine.waits_for, other.backfill_
 from backfill_sweeps mine
 left join backfill_sweeps other
   on other.repository_id = mine.repository_id and other.data_type = mine.data_type
-  and other.backfill_job_id <> mine.backfill_job_id and other.status = 'in_progress'
+  and other.backfill_job_id <> mine.backfill_job_id
   and (mine.leg = 'recent' and other.leg = 'historical') is not true
-  and ($3::timestamptz is null or other.leased_at < $3
-    or (other.position <> '{{}}' and not other.position ? 'leg_over'))
-  and {_ALIVE.format(silence="$4")}
+  and case other.status
+    when 'in_progress' then
+      ($3::timestamptz is null or other.leased_at < $3 or {_IN_THE_MIDDLE}) and {_ALIVE.format(silence="$4")}
+    else other.status in ('pending', 'failed', 'canceled') and {_IN_THE_MIDDLE} and {_RESUMES}
+  end
 where mine.backfill_job_id = $1 and mine.repository_id = any($2::uuid[])
 """
 

@@ -119,6 +119,47 @@ async def test_what_a_revoked_subscription_stops_goes_on_with_the_next_one_and_n
         await check(backfill.dsn, repository)
 
 
+async def test_of_a_repository_in_two_workspaces_no_page_is_paid_twice_after_a_revocation(
+    serve: Callable[..., StandIn], backfill: Backfill, start_webhook: StartWebhook
+) -> None:
+    """Both jobs go on at once, and the one that had waited may be the quicker one."""
+    world = World()
+    [repository] = repositories(world, "long", pages=6)
+    slow(github := serve(world))
+    backfill.at(github)
+    backfill.environment["HEARTBEAT_TIMEOUT_SECONDS"] = "8"
+    (_, url), _ = await asyncio.gather(start_webhook(backfill.environment), backfill.start_worker(backfill.environment))
+    bought = datetime.now(UTC)
+    async with shop.connected(backfill.dsn) as host:
+        buyer = await shop.buyer(host)
+        workspaces = [await shop.workspace(host, buyer) for _ in range(2)]
+        for each in workspaces:
+            await add(host, each, repository)
+        await threads_alone(host)
+        assert await send(url, shop.event("subscription.active", buyer=buyer, at=bought)) == 202
+
+        async def one_reads_and_one_waits() -> bool:
+            rows = await backfill.rows("select data_type, status, position ? 'cursor' as begun from backfill_sweeps")
+            assert not {row["status"] for row in rows} & {"completed", "failed"}, "it was too quick for the test"
+            return len(rows) == 4 and sum(row["begun"] for row in rows) == 2
+
+        await eventually(one_reads_and_one_waits)
+        revoked = shop.event("subscription.revoked", buyer=buyer, status="canceled", at=bought + timedelta(seconds=1))
+        assert await send(url, revoked) == 202
+        job_ids = [str(row["id"]) for row in await host.fetch("select id from workspace_backfill_jobs")]
+        for job_id in job_ids:
+            assert (await backfill.ended(job_id))["status"] == "canceled"
+        github.faults.clear()
+        again = shop.event(
+            "subscription.active", buyer=buyer, subscription="the-next", at=bought + timedelta(seconds=2)
+        )
+        assert await send(url, again) == 202
+        for job_id in job_ids:
+            await backfill.until("status = 'completed'", job_id)
+        assert set(threads_shown(github.log).values()) == {1}
+        await check(backfill.dsn, repository)
+
+
 @pytest.mark.parametrize("revoked_before", [False, True])
 async def test_more_days_that_are_bought_in_the_middle_of_a_job_are_fetched_and_no_page_is_paid_twice(
     serve: Callable[..., StandIn], backfill: Backfill, start_webhook: StartWebhook, revoked_before: bool

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from messages import LEGS, Leg, Pace, RepositoryOutcome, RepositoryRef, RepositoryTransition, Waiting
-from store import job_requests, job_start, sweeps, transitions, waiting
+from store import addon_jobs, job_end, job_requests, job_start, sweeps, transitions, waiting
 from store.database import Database
 from store.sweeps import Sweep
 from store.waiting import PATIENCE, SILENCE
@@ -220,6 +220,130 @@ async def test_a_waiting_repository_may_go_on_when_the_other_job_lets_it_or_it_w
     assert not await one.may_go_on()
     await other.end_leg()
     assert await one.may_go_on()
+
+
+# --- One that stopped and goes on -------------------------------------------------------------------------------------
+
+
+async def execute(job: Job, statement: str, *values: Any) -> None:
+    async with job.database.transaction() as connection:
+        await connection.execute(statement, *values)
+
+
+async def stop(job: Job) -> None:
+    """Its add-on ends in the middle of a leg, and is paid for again. No round has resumed the job yet."""
+    async with job.database.transaction() as connection:
+        await connection.execute(
+            """
+            with addon as (
+                insert into subscription_addons (user_id, addon_type, retention_days, status, polar_subscription_id)
+                select auth_user_id, 'extended_data_retention', 365, 'active', $1::text
+                from workspace_backfill_jobs j join workspaces w on w.id = workspace_id
+                join app_users u on u.id = owner_id where j.id = $1::text::uuid
+                returning id
+            )
+            update workspace_backfill_jobs set subscription_addon_id = addon.id, retention_days = 365,
+                metadata = metadata || jsonb_build_object('addon_ended_at', now(), 'cancel_requested_at', now())
+            from addon where workspace_backfill_jobs.id = $1::text::uuid
+            """,
+            job.job_id,
+        )
+        assert (await job_end.finish(connection, job.job_id, 0, canceled=True)).status == "canceled"
+    job.sweep, job.may_read = None, False
+
+
+async def resume(job: Job) -> None:
+    async with job.database.transaction() as connection:
+        assert job.job_id in await addon_jobs.resume_paid(connection, None)
+
+
+async def begin(job: Job) -> None:
+    async with job.database.transaction() as connection:
+        assert (await job_start.begin(connection, job.job_id, Pace())).status == "in_progress"
+
+
+RESUMING = {"stopped": [stop], "pending": [stop, resume], "begun": [stop, resume, begin]}
+
+
+@pytest.mark.parametrize("how_far", RESUMING)
+async def test_a_job_that_stopped_in_the_middle_of_a_leg_and_goes_on_is_waited_for(
+    make_jobs: MakeJobs, how_far: str
+) -> None:
+    """The same repository in two workspaces: whose workflow is quicker must not matter, or every page is paid twice."""
+    [one, other] = await make_jobs(2)
+    await in_the_middle(other, "recent")
+    for step in RESUMING[how_far]:
+        await step(other)
+    assert await arrive(one, "recent") == other.job_id
+    for step in [stop, resume, begin][len(RESUMING[how_far]) :]:
+        assert not await one.may_go_on()
+        await step(other)
+    assert not await one.may_go_on()
+    await other.take()
+    assert other.may_read, "it never waits in the middle of a leg"
+    assert not await one.may_go_on()
+    await other.end_leg()
+    assert await one.may_go_on()
+    assert await arrive_again(one)
+
+
+LONG_AGO = f"now() - interval '{SILENCE.total_seconds() + 1} s'"
+UNPAID = "update subscription_addons set status = 'canceled' where polar_subscription_id = $1"
+STOPPED_LONG_AGO = f"update workspace_backfill_jobs set completed_at = {LONG_AGO} where id::text = $1"
+ASKED_LONG_AGO = f"""
+update workspace_backfill_jobs set metadata = jsonb_set(metadata, '{{retry,requested_at}}', to_jsonb({LONG_AGO}))
+where id::text = $1
+"""
+OTHER_TYPES = """
+update workspace_backfill_jobs set metadata = jsonb_set(metadata, '{retry,data_types}', '["events"]')
+where id::text = $1
+"""
+PAUSED = """
+update workspace_backfill_jobs set metadata = metadata || '{"paused_at": "2026-11-28T00:00:00Z"}' where id::text = $1
+"""
+CANCELED = """
+update workspace_backfill_jobs set metadata = metadata || '{"cancel_requested_at": "2026-11-28T00:00:00Z"}'
+where id::text = $1
+"""
+REPOSITORY_ENDED = "update workspace_backfill_progress set status = 'failed' where backfill_job_id::text = $1"
+BY_A_PERSON = "update workspace_backfill_jobs set metadata = metadata - 'addon_ended_at' where id::text = $1"
+
+
+@pytest.mark.parametrize(
+    ("how_far", "but"),
+    [
+        ("stopped", UNPAID),
+        ("stopped", BY_A_PERSON),
+        ("stopped", STOPPED_LONG_AGO),
+        ("pending", ASKED_LONG_AGO),
+        ("pending", OTHER_TYPES),
+        ("pending", PAUSED),
+        ("begun", PAUSED),
+        ("begun", CANCELED),
+        ("begun", REPOSITORY_ENDED),
+    ],
+)
+async def test_a_job_that_stopped_and_does_not_go_on_is_not_waited_for(
+    make_jobs: MakeJobs, how_far: str, but: str
+) -> None:
+    [one, other] = await make_jobs(2)
+    await in_the_middle(other, "recent")
+    for step in RESUMING[how_far]:
+        await step(other)
+    await execute(other, but, other.job_id)
+    assert await arrive(one, "recent") is None
+
+
+async def test_a_job_that_stopped_between_two_legs_is_not_waited_for(make_jobs: MakeJobs) -> None:
+    [one, other] = await make_jobs(2)
+    await in_the_middle(other, "recent")
+    await other.end_leg()
+    for step in (stop, resume, begin):
+        await step(other)
+    assert await arrive(one, "recent") is None
+    await one.page()
+    await other.take()
+    assert await other.look() == one.job_id, "it begins its historical leg behind the recent one"
 
 
 # --- How long at most -------------------------------------------------------------------------------------------------
