@@ -1,7 +1,10 @@
 """Writes the rows of a page into all tables, parents before their children."""
 
 from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 from messages import RepositoryRef
 from rows import REVIEW_REQUESTS, Page
@@ -21,6 +24,7 @@ from store import (
 )
 from store.database import Connection
 
+Row = TypeVar("Row", bound=Any)
 EVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -38,7 +42,7 @@ async def write(connection: Connection, repository: RepositoryRef, page: Page, s
     Returns how many rows are new, by noun. Rows of threads count only if the thread was updated at or after `since`.
     Events count only if they were created at or after `since`.
     """
-    repository_id = repository.repository_id
+    repository_id, page = repository.repository_id, _each_once(page)
     await lock(connection, repository_id)
     new = Counter(
         pull_requests=await pull_requests.write(
@@ -76,6 +80,32 @@ async def write(connection: Connection, repository: RepositoryRef, page: Page, s
     await absences.record(connection, repository_id, page)
     await _derive(connection, page)
     return +new
+
+
+def _each_once(page: Page) -> Page:
+    """Returns the page with each row once. An answer may show a thing twice, in several lists or on both sides of a
+    change, and one statement cannot write the same row twice.
+    """
+    return replace(
+        page,
+        pull_requests=_latest(page.pull_requests, lambda row: row.github_id),
+        issues=_latest(page.issues, lambda row: row.github_id),
+        reviews=_latest(page.reviews, lambda row: row.github_id),
+        comments=_latest(page.comments, lambda row: (row.comment_type, row.github_id)),
+        events=list({row.node_id: row for row in page.events}.values()),
+        discussions=_latest(page.discussions, lambda row: row.github_id),
+        discussion_comments=_latest(page.discussion_comments, lambda row: row.github_id),
+        star_days=list({row.day: row for row in page.star_days}.values()),
+    )
+
+
+def _latest(rows: Sequence[Row], key: Callable[[Row], Hashable]) -> list[Row]:
+    """Returns, for each key, the row that was updated last. The keys stay in their order."""
+    latest: dict[Hashable, Row] = {}
+    for row in rows:
+        if key(row) not in latest or row.updated_at > latest[key(row)].updated_at:
+            latest[key(row)] = row
+    return list(latest.values())
 
 
 async def _derive(connection: Connection, page: Page) -> None:

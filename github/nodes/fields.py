@@ -13,16 +13,18 @@ from rows import Note, Page, Short
 
 
 def single_page(node: Node, connection: str, what: str, page: Page) -> list[Node]:
-    """Returns the nodes of a connection that GitHub shows. The connection, such as the labels, always fits into one
-    page. Adds a note on hidden nodes to the page.
+    """Returns the nodes of a connection that GitHub shows, each once. The connection, such as the labels, always fits
+    into one page. Adds a note on hidden nodes to the page.
 
     One page suffices because GitHub limits these connections (100 labels, 10 assignees, ...). If GitHub shows fewer
     nodes than it counts, or no list at all, the connection is recorded in `page.short`.
     """
     found = node[connection] or {"nodes": None}
-    came = [each for each in found["nodes"] or () if isinstance(each, dict | Hidden)]
+    nodes = found["nodes"] or []
+    there = [each for each in nodes if isinstance(each, dict | Hidden)]
+    came = [each for place, each in enumerate(there) if isinstance(each, Hidden) or each not in there[:place]]
     seen = shown(came, what)
-    missing = max(found.get("totalCount", 0), len(found["nodes"] or ())) - len(came)
+    missing = max(found.get("totalCount", 0) - len(came), len(nodes) - len(there))
     if missing > 0 or found["nodes"] is None:
         reading = f"{what}: {found.get('totalCount')} counted, {len(came)} shown"
         page.short.append(Short(database_id(node), what, max(1, missing), reading))

@@ -68,7 +68,8 @@ def mark(data: Any, path: Path, mark: Hidden | GoneNode) -> bool:
 
 def shown(nodes: Sequence[Any] | None, what: str, after: str | None = None) -> Shown:
     """Returns the nodes of a page that GitHub shows, with GitHub's messages for the hidden nodes. `what` names the
-    nodes in errors. `after` is the cursor with which the page was requested.
+    nodes in errors. `after` is the cursor with which the page was requested. A node that the page shows twice is
+    returned once, as it was last updated.
 
     Raises `TooLarge` if a node is lost, or if the whole list is null, which the schema allows.
     """
@@ -83,4 +84,24 @@ def shown(nodes: Sequence[Any] | None, what: str, after: str | None = None) -> S
             raise TooLarge("null_node", f"GitHub left out one of {len(nodes)} {what}")
         else:
             found.nodes.append(node)
+    found.nodes = _distinct(found.nodes)
     return found
+
+
+def _distinct(things: list[Node]) -> list[Node]:
+    """Returns each node, or each edge, once. A node without an id is always returned."""
+    latest: dict[Any, Node] = {}
+    for place, thing in enumerate(things):
+        key = _node(thing).get("id", place)
+        if key not in latest or _updated_at(thing) > _updated_at(latest[key]):
+            latest[key] = thing
+    return list(latest.values())
+
+
+def _node(thing: Node) -> Node:
+    """Returns the node of an edge. Returns a node as it is."""
+    return thing.get("node") or thing
+
+
+def _updated_at(thing: Node) -> str:
+    return str(_node(thing).get("updatedAt"))

@@ -36,7 +36,7 @@ from sandbox.github.faults.limits import (
     secondary_limit,
 )
 from sandbox.github.faults.nodes import NullNode, ResourceLimits
-from sandbox.github.faults.pages import Blank, BlankList, CircularLinks, EndlessPages, Miscounted
+from sandbox.github.faults.pages import Blank, BlankList, CircularLinks, Doubled, EndlessPages, Miscounted
 from sandbox.github.faults.policies import Policy
 from sandbox.github.faults.registry import Fault, Faults, from_control
 from sandbox.github.faults.replies import (
@@ -61,6 +61,7 @@ __all__ = [
     "BrokenField",
     "BrokenTimeline",
     "CircularLinks",
+    "Doubled",
     "Edited",
     "Effect",
     "EndlessPages",

@@ -101,6 +101,24 @@ class BlankList(Effect):
 
 
 @dataclass
+class Doubled(Effect):
+    """Makes every page show each of its items twice, in GraphQL and in REST. The counts stay as they are."""
+
+    resolves: ClassVar[bool] = True
+
+    def resolved(self, request: Request, field: Field, value: Any) -> Any:
+        if not is_page(field, value):
+            return value
+        nodes = [(place, edge.node) for place, edge in enumerate(value.edges)]
+        return AlteredPage(value, nodes=[each for each in nodes for _ in range(2)])
+
+    def afterwards(self, request: Request, reply: Reply) -> Reply:
+        if reply.status == 200 and request.kind == "rest" and reply.body.startswith(b"["):
+            reply.body = orjson.dumps([each for each in orjson.loads(reply.body) for _ in range(2)])
+        return reply
+
+
+@dataclass
 class Miscounted(Effect):
     """Makes connections report a wrong count. `name` is a pattern of `Type.field`.
 
