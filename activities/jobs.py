@@ -1,8 +1,9 @@
 """Activities that begin and end a job, list its repositories, and record the state of each repository."""
 
 import asyncio
+import random
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
 
@@ -104,6 +105,10 @@ class JobActivities:
                 )
             survey = surveys.survey(self._database, self._github, those.job_id, repositories, stop)
             return await stopping_at_a_boundary(survey, stop)
+        except RetryLater as error:
+            # A few seconds more, so that not all surveys that wait for one limit ask at the same moment.
+            pause = max(error.at - datetime.now(UTC), timedelta(0)) + timedelta(seconds=random.uniform(0, 5))
+            raise as_application_error(error, pause) from error
         except BackfillError as error:
             raise as_application_error(error) from error
         finally:

@@ -25,16 +25,17 @@ from store.sweeps import Sweep
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-SENDS_FOR = timedelta(seconds=180)
+SENDS_FOR = timedelta(seconds=60)
 """Time in which requests are sent, so that all answers are stored before the activity times out. The sweeps pay again
-for an answer that is not stored. An account's minute ends twice in it: a repository that is read by its sweeps instead
-costs three times as much, so to wait is cheaper for everybody who shares the account.
+for an answer that is not stored.
 """
 
 SHORTEST_WAIT = 0.5
 """Shortest wait for the end of a limit, in seconds."""
-SHOWN_FROM = 3.0
-"""Waits of fewer seconds are not shown, because nobody could read them."""
+WAITS_IN_PLACE = timedelta(seconds=5)
+"""Longest wait for which the survey keeps its slot. For a longer wait it ends, and continues as another attempt."""
+WAITS_FOR = timedelta(minutes=5)
+"""Limits that end later are not waited for. The sweeps then send the requests whose budget is not used up."""
 
 
 @dataclass(frozen=True)
@@ -60,27 +61,32 @@ async def survey(
     """Surveys these repositories, and reads the small repositories whole. A job surveys each repository once. Once
     `stop` is set, no further request is sent.
 
-    Raises no error of the taxonomy. A repository that GitHub does not answer for gets no survey. The repository's
-    sweeps then send their own requests, and raise the errors.
+    Raises `RetryLater` if a limit of GitHub's stops the survey for a while. The repositories show that wait. The next
+    call continues where this call stopped. No other error of the taxonomy is raised. A repository that GitHub does not
+    answer for gets no survey. The repository's sweeps then send their own requests, and raise the errors.
     """
     ids = [each.repository_id for each in repositories]
     async with database.transaction() as connection:
-        # A run that goes on for another begins with the page that the other had surveyed.
         known = await surveys.known(connection, job_id, ids)
         begun = await surveys.begun(connection, job_id, ids)
         stored = await surveys.stored_discussions(connection, ids)
         private = await surveys.private(connection, ids)
         data_types, cutoff_at = await surveys.scope(connection, job_id)
         covered = await surveys.covered(connection, job_id, ids)
-    left = [each for each in repositories if each.github_id and each.repository_id not in begun | known.keys()]
-    page = _Page(database, github, job_id, ids, data_types, cutoff_at, covered, stop)
+    page = _Page(database, github, job_id, data_types, cutoff_at, covered, stop)
+    left = []
+    for each in repositories:
+        if each.github_id and each.repository_id not in begun:
+            earlier = known.get(each.repository_id)
+            # What was counted a while ago is small no longer, perhaps: the sweep asks for itself.
+            if earlier is None or (page.remember(each.repository_id, earlier) and earlier.is_fresh):
+                left.append(each)
     await asyncio.gather(*(page.survey(group, stored) for group in _by_reader(left, private)))
-    found = dict(page.found)
-    for repository_id, content in known.items():
-        told = _as_survey(content)
-        if told is not None and repository_id not in begun:
-            found[repository_id] = told
-    long = [each for each in ids if each in found and small.is_long(found[each], page.wanted(each))]
+    async with database.transaction() as connection:
+        await surveys.show_wait(connection, job_id, [each.repository_id for each in left], page.waiting())
+    if page.limit is not None:
+        raise page.limit
+    long = [each for each in ids if each in page.found and small.is_long(page.found[each], page.wanted(each))]
     return Surveyed(len(page.found), long)
 
 
@@ -108,7 +114,6 @@ class _Page:
         database: Database,
         github: GitHub,
         job_id: str,
-        repository_ids: Sequence[str],
         data_types: Sequence[str],
         cutoff_at: datetime,
         covered: Mapping[str, Sequence[str]],
@@ -117,20 +122,38 @@ class _Page:
         self._database = database
         self._github = github
         self._job_id = job_id
-        self._ids = repository_ids
         self._data_types = data_types
         self._cutoff_at = cutoff_at
         self._covered = covered
         self._stop = stop
         self._until = monotonic() + SENDS_FOR.total_seconds()
         self._answers: dict[str, Prefetched] = {}
-        self._waits: list[Waiting] = []
-        """The waits of all batches."""
-        self._shown: Waiting | None = None
-        self._showing = asyncio.Lock()
         self._storing = asyncio.Lock()
         """Held while a repository's answers are stored: they are stored as a whole, and two requests may add some."""
         self.found: dict[str, Survey] = {}
+        self.limit: RetryLater | None = None
+        """The limit that ends last of those that stopped the survey; None if it is done."""
+
+    def remember(self, repository_id: str, known: surveys.Known) -> bool:
+        """Continues with what an earlier call stored of a repository. Returns False if another release wrote it, and
+        this release cannot read it.
+        """
+        survey = _as_survey(known.survey)
+        if survey is None:
+            return False
+        self.found[repository_id] = survey
+        if known.packed is not None:
+            self._answers[repository_id] = answers = Prefetched()
+            answers.unpack(known.packed)
+        return True
+
+    def waiting(self) -> Waiting | None:
+        """Returns the wait for the limit that stopped the survey, or None if no limit did."""
+        limit = self.limit
+        if limit is None:
+            return None
+        since = limit.since or datetime.now(UTC)
+        return Waiting(reason=limit.waits_for, since=since, until=limit.at, detail=limit.message)
 
     def wanted(self, repository_id: str) -> frozenset[str]:
         """Returns the data types whose history the job reads in this repository. Earlier jobs covered the history of
@@ -139,14 +162,15 @@ class _Page:
         return frozenset(self._data_types).difference(self._covered.get(repository_id, ()))
 
     async def survey(self, group: Sequence[RepositoryRef], stored: Mapping[str, int]) -> None:
-        """Surveys the repositories of `group`, and then reads the small repositories among them whole. `stored` maps a
-        repository's id to the number of its stored discussions.
+        """Surveys the repositories of `group`, and then reads the small repositories among them whole. Leaves out what
+        an earlier call has stored. `stored` maps a repository's id to the number of its stored discussions.
         """
-        discussions = [stored.get(each.repository_id, 0) for each in group]
+        new = [each for each in group if each.repository_id not in self.found]
+        discussions = [stored.get(each.repository_id, 0) for each in new]
 
         async def counted(places: Sequence[int]) -> None:
             told = await read_surveys(
-                self._github, [group[each] for each in places], [discussions[each] for each in places]
+                self._github, [new[each] for each in places], [discussions[each] for each in places]
             )
             self.found.update(told)
             async with self._database.transaction() as connection:
@@ -156,7 +180,7 @@ class _Page:
         every = [
             small.of_survey(each, self.found[each.repository_id], self.wanted(each.repository_id))
             for each in group
-            if each.repository_id in self.found
+            if each.repository_id in self.found and each.repository_id not in self._answers
         ]
         await self._each_batch("small repositories", small.batches([each for each in every if each]), self._whole)
         reviews = [
@@ -164,6 +188,7 @@ class _Page:
             for each in group
             if each.repository_id in self._answers
             for node_id in small.reviews_of(self._answers[each.repository_id])
+            if node_id not in self._answers[each.repository_id].reviews
         ]
         most = small.MOST_REVIEWS
         together = [reviews[place : place + most] for place in range(0, len(reviews), most)]
@@ -191,7 +216,8 @@ class _Page:
         self, what: str, every: Sequence[Sequence[T]], ask: Callable[[Sequence[T]], Awaitable[None]]
     ) -> None:
         """Calls `ask` for all batches of `every` at the same time. A batch that is too large for one request is halved.
-        A batch that fails, or that cannot be sent in time, is skipped. `what` names the batches in the log.
+        A batch that fails, or that cannot be sent in time, is skipped. If a limit stops a batch, `limit` is set. `what`
+        names the batches in the log.
         """
 
         async def ask_all(batch: Sequence[T]) -> None:
@@ -209,7 +235,7 @@ class _Page:
                         left += [those[: len(those) // 2], those[len(those) // 2 :]]
                 except RetryLater as error:
                     if not await self._wait(error):
-                        log.info("not surveyed: limited", what=what, number=len(those), why=error.message)
+                        log.info("limited", what=what, number=len(those), why=error.message, until=error.at)
                         return
                     left.appendleft(those)
                 except BackfillError as error:
@@ -218,41 +244,21 @@ class _Page:
         await asyncio.gather(*(ask_all(batch) for batch in every))
 
     async def _wait(self, limit: RetryLater) -> bool:
-        """Waits for the end of the limit, and returns True. The page's repositories show the wait. Returns False at
-        once if the survey has to end before the limit does. Returns False as soon as `stop` is set.
+        """Waits for the end of the limit, and returns True. Returns False at once if that takes too long here: the next
+        call then continues, unless the limit ends much later. Returns False as soon as `stop` is set.
         """
-        now = datetime.now(UTC)
-        seconds = max((limit.at - now).total_seconds(), SHORTEST_WAIT)
-        if monotonic() + seconds >= self._until:
+        left = limit.at - datetime.now(UTC)
+        seconds = max(left.total_seconds(), SHORTEST_WAIT)
+        if left > WAITS_IN_PLACE or monotonic() + seconds >= self._until:
+            if left <= WAITS_FOR and (self.limit is None or self.limit.at < limit.at):
+                self.limit = limit
             return False
-        if seconds < SHOWN_FROM:
-            return await self._sleep(seconds)
-        wait = Waiting(reason=limit.waits_for, since=limit.since or now, until=limit.at, detail=limit.message)
-        self._waits.append(wait)
-        await self._show()
-        over = await self._sleep(seconds)
-        self._waits.remove(wait)
-        await self._show()
-        return over
-
-    async def _sleep(self, seconds: float) -> bool:
-        """Returns True after this time, or False as soon as `stop` is set."""
         try:
             async with asyncio.timeout(seconds):
                 await self._stop.wait()
         except TimeoutError:
             return True
         return False
-
-    async def _show(self) -> None:
-        """Shows the first wait of those that go on, if any, at the page's repositories."""
-        async with self._showing:
-            waiting = self._waits[0] if self._waits else None
-            if waiting is self._shown:
-                return
-            async with self._database.transaction() as connection:
-                await surveys.show_wait(connection, self._job_id, self._ids, waiting, before=self._shown)
-            self._shown = waiting
 
 
 async def read(connection: Connection, job_id: str, repository: RepositoryRef) -> Survey | None:

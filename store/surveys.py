@@ -80,27 +80,32 @@ async def answers(connection: Connection, job_id: str, repository_id: str) -> An
     return Answers(row["answers"], row["is_old"]) if row is not None else None
 
 
-async def known(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+class Known(NamedTuple):
+    """What this job has stored of a repository before its sweeps."""
+
+    survey: dict[str, Any]
+    packed: bytes | None
+    """The prefetched answers."""
+    is_fresh: bool
+    """Whether the survey is younger than `FRESH`."""
+
+
+async def known(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> dict[str, Known]:
     """Returns the surveys that this job has made of these repositories, however old, by repository id."""
     rows = await connection.fetch(
-        "select repository_id::text, survey from backfill_surveys"
+        "select repository_id::text, survey, answers, told_at > now() - $3::interval as is_fresh from backfill_surveys"
         " where backfill_job_id = $1 and repository_id = any($2::uuid[])",
         job_id,
         list(repository_ids),
+        FRESH,
     )
-    return {row["repository_id"]: row["survey"] for row in rows}
+    return {row["repository_id"]: Known(row["survey"], row["answers"], row["is_fresh"]) for row in rows}
 
 
 async def show_wait(
-    connection: Connection,
-    job_id: str,
-    repository_ids: Sequence[str],
-    waiting: Waiting | None,
-    *,
-    before: Waiting | None,
+    connection: Connection, job_id: str, repository_ids: Sequence[str], waiting: Waiting | None
 ) -> None:
-    """Shows at these repositories that their survey waits. `before` is the wait that they show now, from an earlier
-    call. If `before` is None, they wait for their turn. If `waiting` is None, they wait for their turn again.
+    """Shows at these repositories that their survey waits. If `waiting` is None, they wait for their turn again.
 
     A repository that waits for something else, or has begun, is not changed.
     """
@@ -109,17 +114,16 @@ async def show_wait(
         with still as (
           select repository_id from workspace_backfill_progress
           where backfill_job_id = $1 and repository_id = any($2::uuid[]) and status = 'pending'
-            and case when $4::jsonb is null then metadata #>> '{waiting,reason}' = 'turn'
-              else metadata -> 'waiting' = $4 end
+            and (metadata #>> '{waiting,reason}' in ('github_limit', 'github_away')
+              or $3::jsonb is not null and metadata #>> '{waiting,reason}' = 'turn')
           order by repository_id for update)
         update workspace_backfill_progress p set metadata = jsonb_set(p.metadata, '{waiting}', coalesce($3,
           jsonb_build_object('reason', 'turn', 'since', now())))
         from still where p.backfill_job_id = $1 and p.repository_id = still.repository_id
         """,
         job_id,
-        sorted(repository_ids),
+        list(repository_ids),
         waiting.as_json() if waiting else None,
-        before.as_json() if before else None,
     )
 
 

@@ -166,8 +166,9 @@ class RepositoryLine:
             survey,
             SurveyRepositories(job_id=self.job_id, repository_ids=[each.repository_id for each in page]),
             start_to_close_timeout=retries.SURVEY_TIMEOUT,
+            schedule_to_close_timeout=retries.SURVEYED_WITHIN,
             heartbeat_timeout=retries.SURVEY_HEARTBEAT_TIMEOUT,
-            retry_policy=retries.ONCE,
+            retry_policy=retries.SURVEY,
             summary=f"of {len(page)} repositories",
         )
         try:

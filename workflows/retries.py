@@ -28,16 +28,23 @@ INSPECT = RetryPolicy(
     non_retryable_error_types=FINAL,
 )
 
-ONCE = RetryPolicy(maximum_attempts=1)
-"""For activities whose failure can be ignored."""
+SURVEY = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    maximum_interval=timedelta(minutes=1),
+    non_retryable_error_types=[*FINAL, "retry_now", "bug"],
+)
+"""Attempts again only what a limit stopped, or what a worker did not finish."""
 
 MIRROR_TIMEOUT = timedelta(seconds=30)
 INSPECT_TIMEOUT = timedelta(minutes=2)
 """Time for a request without an answer, and for the probes that find out whether GitHub is away."""
-SURVEY_TIMEOUT = timedelta(seconds=220)
-"""For the survey of a page of repositories. Without its answers each repository sends its own requests."""
+SURVEY_TIMEOUT = timedelta(seconds=100)
+"""For an attempt to survey a page of repositories."""
+SURVEYED_WITHIN = timedelta(minutes=10)
+"""For all attempts, with the waits for the ends of limits between them. Without a survey, each repository sends its own
+requests, which cost several times as much."""
 SURVEY_HEARTBEAT_TIMEOUT = timedelta(seconds=20)
-"""A survey sends a heartbeat every five seconds. Without one for this long, its worker counts as dead, and the survey
-fails. Sweeps use what it has stored already."""
+"""A survey sends a heartbeat every five seconds. Without one for this long, its worker counts as dead, and another
+worker continues the survey."""
 SLICE_TIMEOUT = timedelta(minutes=30)
 """Far above a slice's length. The heartbeat detects a dead worker; this limit only detects a bug."""

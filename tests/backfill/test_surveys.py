@@ -40,7 +40,6 @@ from store.database import Database
 from tests.support.backfill.reading import TOKEN
 from tests.support.backfill.surveying import Surveying
 from tests.support.shop import emptied
-from tests.support.waiting import eventually
 from workflows import retries
 
 HOURS = 3_600
@@ -302,7 +301,6 @@ async def test_what_was_surveyed_moments_ago_is_not_surveyed_again_by_the_same_j
 
 
 async def test_a_survey_stops_sending_long_before_it_times_out(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert timedelta(seconds=2 * 61) < activities.surveys.SENDS_FOR, "a limit of a minute is waited for, and the next"
     longest = activities.surveys.SENDS_FOR + PATIENCE + timedelta(seconds=TIMEOUT_SECONDS)
     assert longest + timedelta(seconds=10) < retries.SURVEY_TIMEOUT, "what comes later is paid twice"
     monkeypatch.setattr(activities.surveys, "SENDS_FOR", timedelta(0))
@@ -399,70 +397,70 @@ async def test_a_completed_repository_keeps_no_answers_while_its_job_goes_on(sta
         assert await connection.fetchval("select count(*) from backfill_surveys") == 1
 
 
-async def test_a_limit_that_is_soon_over_is_waited_for_by_a_survey(stage: Stage) -> None:
+async def test_a_survey_gives_its_slot_back_for_a_limit_and_goes_on_where_it_stopped(stage: Stage) -> None:
     them = stage.of(small("one", **SOME), small("two", **SOME))
-    for operation in ("Survey", "SmallRepositories", "ReviewComments"):
-        them.github.faults.add(SecondaryLimit(retry_after=3), operation=operation)
-    asked = await them.job()
-    assert [asked[each] for each in ("Survey", "SmallRepositories", "ReviewComments")] == [2] * 3, (
-        "refused, then answered"
-    )
+    waits: list[Waiting] = []
+
+    async def limited(operation: str) -> None:
+        them.github.faults.add(SecondaryLimit(retry_after=60), operation=operation)
+
+    async def over() -> None:
+        waits.extend(Waiting.model_validate(row["waiting"]) for row in await them.rows(WAITS))
+        # Nearly over: a moment longer is waited for in place.
+        await them.rows(
+            "update github_budgets set state = state - 'slowed'"
+            " || jsonb_build_object('paused_until', clock_timestamp() + interval '3 seconds')"
+        )
+
+    operations = ["Survey", "SmallRepositories", "ReviewComments"]
+    for each in operations:
+        await limited(each)
+    asked = await them.job(limits=3, at_limit=over)
+    assert [asked[each] for each in operations] == [2] * 3, "refused once, then answered; nothing else is asked again"
     assert asked["PullRequests"] == 0
+    assert [each.reason for each in waits] == ["github_limit"] * 6
+    assert all(each.until and each.until - each.since > timedelta(seconds=50) for each in waits)
+    assert "GitHub" in waits[0].detail
+    assert [row["waiting"]["reason"] for row in them.surveyed] == ["turn", "turn"]
     await them.agrees()
 
 
-async def test_repositories_show_the_limit_that_their_survey_waits_for(stage: Stage) -> None:
-    them = stage.of(small("one", **SOME), small("two", **SOME))
-    them.github.faults.add(SecondaryLimit(retry_after=6), operation="Survey")
+async def test_a_limit_that_ends_in_an_hour_is_not_waited_for_by_a_survey(stage: Stage) -> None:
+    them = stage.of(small("one", **SOME))
+    them.github.faults.add(SecondaryLimit(retry_after=3_600), operation="Survey")
 
-    async def waits() -> list[dict[str, Any]]:
-        return [row["waiting"] for row in await them.rows(WAITS)]
+    async def over() -> None:
+        await them.rows("update github_budgets set state = state - '{paused_until,slowed}'::text[]")
 
-    async def limited() -> bool:
-        found = [each["reason"] for each in await waits()]
-        assert set(found) <= {"turn", "github_limit"}
-        return found == ["github_limit"] * 2
-
-    afterwards: list[dict[str, Any]] = []
-
-    async def surveyed() -> None:
-        afterwards.extend(await waits())
-
-    job = asyncio.create_task(them.job(between=surveyed))
-    await eventually(limited)
-    [one, other] = [Waiting.model_validate(each) for each in await waits()]
-    assert one == other
-    assert one.until is not None and timedelta(seconds=4) < one.until - one.since < timedelta(seconds=10)
-    assert one.detail == "GitHub's GraphQL budget is used up"
-    assert (await job)["SmallRepositories"] == 1
-    assert [each["reason"] for each in afterwards] == ["turn", "turn"]
+    asked = await them.job(between=over)
+    assert (asked["Survey"], asked["SmallRepositories"], asked["PullRequests"]) == (1, 0, 1)
     await them.agrees()
 
 
-async def test_of_two_waits_of_a_survey_the_one_that_goes_on_is_shown(stage: Stage) -> None:
+async def test_a_repository_that_has_begun_shows_no_wait_of_a_survey(stage: Stage) -> None:
     them = stage.of(small("one", **SOME))
     await them.job()
     [known] = await them.rows(
         "select backfill_job_id::text as job, repository_id::text as id from backfill_sweeps limit 1"
     )
     now = datetime.now(UTC)
-    one, other = (Waiting(reason="github_limit", since=now, until=now + timedelta(minutes=each)) for each in (1, 2))
-    turn = {"reason": "turn", "since": now.isoformat()}
+    limit = Waiting(reason="github_limit", since=now, until=now + timedelta(minutes=1))
 
-    async def shows(waiting: Waiting | None, before: Waiting | None) -> dict[str, Any]:
+    async def shows(waiting: Waiting | None, before: Waiting, status: str) -> str:
+        await them.rows(
+            "update workspace_backfill_progress set status = $1, metadata = $2", status, {"waiting": before.as_json()}
+        )
         async with them.transaction() as connection:
-            await surveys.show_wait(connection, known["job"], [known["id"]], waiting, before=before)
+            await surveys.show_wait(connection, known["job"], [known["id"]], waiting)
         [row] = await them.rows(WAITS)
-        return dict(row["waiting"])
+        return str(row["waiting"]["reason"])
 
-    await them.rows("update workspace_backfill_progress set status = 'pending', metadata = $1", {"waiting": turn})
-    assert await shows(one, None) == one.as_json()
-    assert await shows(other, one) == other.as_json()
-    assert await shows(None, one) == other.as_json(), "another wait than the one that ended"
-    assert (await shows(None, other))["reason"] == "turn"
-    assert await shows(one, None) == one.as_json()
-    await them.rows("update workspace_backfill_progress set status = 'in_progress'")
-    assert await shows(None, one) == one.as_json(), "it has begun"
+    turn, paused = Waiting(reason="turn", since=now), Waiting(reason="paused", since=now)
+    assert await shows(limit, turn, "pending") == "github_limit"
+    assert await shows(None, limit, "pending") == "turn"
+    assert await shows(limit, paused, "pending") == await shows(None, paused, "pending") == "paused"
+    assert await shows(None, limit, "in_progress") == "github_limit", "its own"
+    assert await shows(limit, turn, "in_progress") == "turn"
 
 
 async def test_a_job_that_is_ended_from_outside_leaves_no_survey(stage: Stage) -> None:

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities.jobs import JobActivities
@@ -57,6 +58,8 @@ class Surveying:
         self._workspace_id = ""
         self.long: list[str] = []
         """Ids of the repositories that the last survey counted as long."""
+        self.surveyed: list[Any] = []
+        """What each repository waited for when the survey was over."""
 
     async def job(
         self,
@@ -66,11 +69,14 @@ class Surveying:
         surveys: int = 1,
         survey: Callable[[Database, GitHub, str, Sequence[RepositoryRef]], Awaitable[None]] | None = None,
         between: Callable[[], Awaitable[object]] | None = None,
+        limits: int = 0,
+        at_limit: Callable[[], Awaitable[object]] | None = None,
     ) -> Counter[str]:
         """Runs a job of these types to its end, and fails unless it is completed; returns its requests, by operation or
         route.
 
         `survey` takes the place of the activity. `between` is called after it, before the first repository begins.
+        The survey fails `limits` times because of a limit; then `at_limit` is called, and it is attempted again.
         """
         before, url = len(self.github.log), self.github.url
         if not self._workspace_id:
@@ -98,8 +104,17 @@ class Surveying:
             those = SurveyRepositories(job_id=job_id, repository_ids=[each.repository_id for each in refs])
             if survey is not None:
                 await survey(self._database, github, job_id, refs)
+            for _ in range(limits):
+                with pytest.raises(ApplicationError) as limited:
+                    await environment().run(jobs.survey_page, those)
+                assert limited.value.type == "retry_later"
+                assert limited.value.next_retry_delay is not None
+                assert limited.value.next_retry_delay > timedelta(seconds=50)
+                if at_limit is not None:
+                    await at_limit()
             for _ in range(surveys if survey is None else 0):
                 self.long = await environment().run(jobs.survey_page, those)
+            self.surveyed = await self.rows("select metadata -> 'waiting' as waiting from workspace_backfill_progress")
             if between is not None:
                 await between()
             for ref in refs:
