@@ -159,7 +159,9 @@ async def steps(connection: asyncpg.Connection, wanted: Shape, api_roles: Iterab
 
 
 async def foreign(connection: asyncpg.Connection, wanted: Shape) -> list[Policy]:
-    """Returns the policies on our tables that do not come from our files and that hold for users of the public API."""
+    """Returns the policies that somebody else created on our tables, as far as they hold for users of the public API. A
+    policy is ours if our files create one of the same name on the same table.
+    """
     ours = [table for table in wanted.tables if table in wanted.ours]
     known = {(each.table, each.name) for each in (await _wanted(connection, wanted))[0]}
     there = await _policies(connection, ours)

@@ -15,8 +15,8 @@ sweep may be the first to take its lease. It would pay for every page that the o
 - The other sweep is not in its historical leg while the checking sweep is in its recent leg
 (docs/decisions/0012-waiting.md).
 
-- The other sweep has committed a page within `PATIENCE`. The time counts from the check that first saw the latest
-commit.
+- The other sweep does not stand still for too long: at most `PATIENCE` has passed since a check first saw its latest
+commit. Each new commit starts this time again. For a sweep without a commit, the time starts at the first check.
 
 A sweep in the middle of a leg never waits. If two sweeps are at the beginning of a leg, only the sweep with the later
 lease waits. So no two sweeps wait for each other, however many jobs there are.

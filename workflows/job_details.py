@@ -58,8 +58,9 @@ def of_running_job(
     """Returns the details of a job in progress. The details list failed and running repositories by name, and count the
     repositories in every state.
 
-    `pausing` is the job's state while the job stops because of a pause, else None. `paused` are the workspace's paused
-    jobs. `jobs_behind` is the number of jobs that run after this job.
+    If somebody has paused this job and it has not stopped yet, `pausing` is its standing, else None. `paused` holds the
+    standings of the workspace's jobs that are already paused. A standing says since when and by whom its job is paused.
+    `jobs_behind` is the number of jobs that run after this job.
     """
     ended = counts.completed + counts.failed + counts.canceled
     pending = counts.total - ended - len(running) - counts.historical - counts.waiting

@@ -91,8 +91,11 @@ class RepositoryMirror:
         await self.record(RepositoryOutcome(repository=repository, status="in_progress", types=lost))
 
     def _wait_of_all(self, idle: Collection[DataType]) -> Waiting | None:
-        """Returns the wait that ends first, or None if nothing waits. If other types still run, the returned wait names
-        the types that wait for the same reason.
+        """Returns the wait that ends first, or None if nothing waits. If no wait has a known end, returns the oldest.
+
+        If a type of the repository still runs, the returned wait names the types that wait for this reason (and for the
+        same job). Otherwise the whole repository waits, and the wait names no types. Types in `idle` wait for other
+        types of the repository, so they do not count as running.
         """
         if not self._waits:
             return None

@@ -159,7 +159,7 @@ class WorkspaceBackfillWorkflow:
 
     @workflow.signal
     async def resume(self, resume: Resume) -> None:
-        """Resumes a paused job after the waiting jobs."""
+        """Lets a paused job continue, once the jobs that already wait have had their turn."""
         await self._obey("resume", resume)
 
     @workflow.query
@@ -194,7 +194,7 @@ class WorkspaceBackfillWorkflow:
 
     @workflow.update(name="resume")
     async def update_resume(self, resume: Resume) -> JobStanding:
-        """Resumes a paused job after the waiting jobs."""
+        """Lets a paused job continue, once the jobs that already wait have had their turn."""
         return await self._asked_and_obeyed("resume", resume)
 
     @workflow.update

@@ -45,11 +45,12 @@ class OddPage:
         return self.hidden + self.unserved + self.missing
 
     def now(self, seen: Self, *, more: bool, total: int | None) -> Self:
-        """Returns this page with new counts of the items that GitHub does not show. `seen` is the same page as GitHub
-        shows it now.
+        """Returns this page with the counts of a new answer to its request. `seen` holds that answer's counts, except
+        `missing`, which is computed here.
 
-        `more` says whether another page follows in the list. `total` is GitHub's count of the list. `total` is None if
-        GitHub gives no count.
+        `more` says whether another page follows in the list. `total` is GitHub's count of the list, or None if GitHub
+        gives none. If another page follows and there is a count, the page should be full, so `missing` is what the page
+        lacks of its size. Otherwise, `missing` is reduced by the items that the answer has more than the earlier one.
         """
         missing = max(self.missing - max(seen.number - self.number, 0), 0)
         if more and total is not None:

@@ -296,7 +296,7 @@ class EventPlace:
         return replace(self, gone=[*self.gone, oid], oids=[head])
 
     def complete_history(self) -> Self:
-        """Marks the history as complete, because every commit in scope belongs to a stored push."""
+        """Marks the history as complete, because the caller has found no commit left to read."""
         return replace(self, status="complete", oids=None, reached_end=not self.bottom)
 
     # threads

@@ -280,7 +280,7 @@ class ThreadPosition(Position):
         return replace(self, listing=listing)
 
     def after_second_look(self) -> Self:
-        """Returns the position after the notes of earlier sweeps were checked again."""
+        """Returns the position marked as done with checking the notes of earlier sweeps. A retry removes the mark."""
         return replace(self, looked_again=True)
 
     def end_review_comments(self) -> Self:

@@ -201,8 +201,8 @@ class ThreadReader:
         return (covered if deeper else position).in_next_leg()
 
     def _leg_is_over(self, position: ThreadPosition) -> bool:
-        """Returns whether the recent leg is over: the history has passed the moment at which the leg ends. The last leg
-        then continues the history. Only the last leg has the phases after the history.
+        """Returns whether the recent leg is over: the history has passed `down_to`, the moment at which the leg ends.
+        Always False in the last leg, which has no `down_to`, and in every phase other than the history.
         """
         down_to, updated_at = self._sweep.down_to, position.updated_at
         return down_to is not None and position.phase == "history" and updated_at is not None and updated_at < down_to

@@ -164,8 +164,9 @@ def item_types(fragment: str) -> tuple[str, ...]:
 
 @cache
 def request_document(name: str, aliases: int = 0, left_out: frozenset[str] = frozenset()) -> DocumentNode:
-    """Returns the document of an operation without the fields `left_out`, for which the account lacks a permission. If
-    `aliases` is not 0, the operation's field is repeated as in `aliased`.
+    """Returns the document of the operation `name` without the fields `left_out`, for which the account lacks a
+    permission. If `aliases` is not 0, the operation's field `node` or `repository` is repeated that many times, under
+    the aliases `n0`, `n1`, ... (see `aliased`).
     """
     return without(aliased(name, aliases) if aliases else document(name), left_out)
 

@@ -72,8 +72,8 @@ class ServerSchema:
 
     @classmethod
     def of(cls, introspection: Mapping[str, Any]) -> "ServerSchema":
-        """Returns the schema that `introspection` describes, the `data` of an answer to `INTROSPECTION`. Raises
-        KeyError or TypeError for anything else.
+        """Returns the schema that a server described. `introspection` is the `data` of the server's answer to
+        `INTROSPECTION`. Raises KeyError or TypeError if it is anything else.
         """
         types = {}
         for each in introspection["__schema"]["types"]:
