@@ -107,7 +107,8 @@ class JobActivities:
             return await stopping_at_a_boundary(survey, stop)
         except RetryLater as error:
             # A few seconds more, so that not all surveys that wait for one limit ask at the same moment.
-            pause = max(error.at - datetime.now(UTC), timedelta(0)) + timedelta(seconds=random.uniform(0, 5))
+            more = timedelta(seconds=random.uniform(0, 5))  # nosec B311 # a pause, no secret
+            pause = max(error.at - datetime.now(UTC), timedelta(0)) + more
             raise as_application_error(error, pause) from error
         except BackfillError as error:
             raise as_application_error(error) from error
