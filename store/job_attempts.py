@@ -1,6 +1,7 @@
-"""Attempts of a job: begins a waiting retry, and ends a job whose workflow cannot end it."""
+"""Attempts of a job: begins or keeps a retry, and ends a job whose workflow cannot end it."""
 
 from collections import defaultdict
+from typing import Any
 
 from messages import Failure, JobStatus
 from store import notifications, surveys
@@ -30,6 +31,37 @@ METADATA_AT_THE_END = """
 """
 """SQL for the metadata of a job that ends with the status `$2`. If a retry waits, the pause of the job lasts into the
 next attempt. A cancel forgets the retries, even if the job ends before its workflow hears of the cancel."""
+
+
+async def begin_retry(connection: Connection, job_id: str, retry: dict[str, Any], *, is_paid: bool) -> None:
+    """Makes a job that has ended pending, as its next attempt. If the job is not paid for, detaches it from its add-on,
+    because a job whose add-on has ended is stopped. The caller must have locked the job's row.
+    """
+    await connection.execute(
+        f"""
+        update workspace_backfill_jobs job set
+            {PENDING_AGAIN}, subscription_addon_id = case when $3 then subscription_addon_id end,
+            metadata = metadata - '{OF_AN_ATTEMPT}'::text[] || jsonb_build_object('retry', $2::jsonb)
+        where id = $1
+        """,
+        job_id,
+        retry,
+        is_paid,
+    )
+
+
+async def keep_retry(connection: Connection, job_id: str, retry: dict[str, Any]) -> None:
+    """Keeps a retry until the job's present attempt has ended. The caller must have locked the job's row."""
+    await connection.execute(
+        """
+        update workspace_backfill_jobs set updated_at = now(), metadata = metadata || jsonb_build_object(
+            'retries_waiting', coalesce(metadata -> 'retries_waiting', '[]') || $2::jsonb
+        )
+        where id = $1
+        """,
+        job_id,
+        retry,
+    )
 
 
 async def begin_waiting_retry(connection: Connection, job_id: str) -> bool:

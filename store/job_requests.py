@@ -16,7 +16,7 @@ from progress.views import DONE, JobSummary, JobView, RepositoryView
 from store import addons, job_pauses
 from store.addons import EXTENDED_DATA_RETENTION
 from store.database import Connection
-from store.job_attempts import OF_AN_ATTEMPT, PENDING_AGAIN, end
+from store.job_attempts import begin_retry, end, keep_retry
 from store.job_views import read, uuid_of
 
 AUDITED = 100
@@ -202,7 +202,8 @@ async def ask_again(
     """Requests a retry of what failed or was canceled in a job, and returns the job's id.
 
     A job that has ended becomes pending at once, and `metadata.retry` holds the selection. While the job runs or waits
-    for its turn, the request waits in `metadata.retries_waiting`, and becomes the attempt after the present one.
+    for its turn, the request waits in `metadata.retries_waiting`, and becomes the attempt after the present one. If the
+    add-on of the job has ended, an operator may retry the job, which then no longer ends with the add-on.
 
     Raises `BadInput` if the job or a selected name is unknown, and `Conflict` if nothing selected can be retried.
     """
@@ -220,27 +221,16 @@ async def ask_again(
     if not job.ended and await _is_asked(connection, job, selection, parts):
         return job.id
     _check_retry(job, parts)
-    is_bound = actor.is_bound_by_purchase and job.addon is not None
-    if is_bound and not await addons.covers(connection, UUID(job.workspace_id), job.retention_days):
+    is_paid = job.addon is None or await addons.covers(connection, UUID(job.workspace_id), job.retention_days)
+    if actor.is_bound_by_purchase and not is_paid:
         raise Conflict("JOB", f"the add-on that {job.id} was bought with has ended")
     retry = {**selection, "requested_by": actor.kind, "requested_at": datetime.now(UTC)}
-    await connection.execute(_RETRY_NOW if job.ended else _RETRY_LATER, job.id, retry)
+    if job.ended:
+        await begin_retry(connection, job.id, retry, is_paid=is_paid)
+    else:
+        await keep_retry(connection, job.id, retry)
     await _audit(connection, job.id, "retry", actor, repositories=repositories, data_types=data_types)
     return job.id
-
-
-_RETRY_NOW = f"""
-update workspace_backfill_jobs job set
-    {PENDING_AGAIN},
-    metadata = metadata - '{OF_AN_ATTEMPT}'::text[] || jsonb_build_object('retry', $2::jsonb)
-where id = $1
-"""
-_RETRY_LATER = """
-update workspace_backfill_jobs set updated_at = now(), metadata = metadata || jsonb_build_object(
-    'retries_waiting', coalesce(metadata -> 'retries_waiting', '[]') || $2::jsonb
-)
-where id = $1
-"""
 
 
 async def _is_asked(connection: Connection, job: JobView, selection: dict[str, Any], parts: set[PartStatus]) -> bool:

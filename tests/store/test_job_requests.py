@@ -288,6 +288,11 @@ class TestRepeating:
             await world.cancel()
 
 
+async def stop_unpaid(world: World) -> tuple[str, ...]:
+    async with world.pool.transaction() as connection:
+        return await addon_jobs.stop_unpaid(connection, None)
+
+
 class TestRetry:
     """What failed is done again in the next attempt, whether the present one has ended or not."""
 
@@ -409,8 +414,19 @@ class TestRetry:
         await world.host.execute("update subscription_addons set status = 'active', retention_days = 364")
         with pytest.raises(Conflict, match="has ended"):
             await world.retry(MEMBER)
+
+    async def test_what_an_operator_retries_after_the_add_ons_end_is_not_stopped_for_it(self, world: World) -> None:
+        await world.begin()
+        await world.fails("octo/a")
+        await world.host.execute("update subscription_addons set status = 'canceled'")
+        assert await stop_unpaid(world) == (world.job_id,)
+        assert await world.finish(canceled=True) == "canceled"
         await world.retry()
-        assert (await world.look()).status == "pending"
+        assert await stop_unpaid(world) == ()
+        await world.begin()
+        assert await stop_unpaid(world) == ()
+        job = await world.look()
+        assert (job.status, job.cancel_requested_at) == ("in_progress", None)
 
 
 class TestPause:
@@ -531,8 +547,7 @@ class TestPause:
             await world.cancel()
         else:
             await world.host.execute("update subscription_addons set status = 'canceled'")
-            async with world.pool.transaction() as connection:
-                assert await addon_jobs.stop_unpaid(connection, None) == (world.job_id,)
+            assert await stop_unpaid(world) == (world.job_id,)
         job = await world.look()
         assert (job.status, job.paused_at, job.paused_by) == ("canceled", None, None)
         [ended] = await world.changes()
@@ -542,8 +557,7 @@ class TestPause:
         await world.begin()
         await world.pause()
         await world.host.execute("update subscription_addons set status = 'canceled'")
-        async with world.pool.transaction() as connection:
-            await addon_jobs.stop_unpaid(connection, None)
+        await stop_unpaid(world)
         assert (await world.look()).cancel_requested_at
         assert await world.finish(canceled=True) == "canceled"
         assert not {"paused_at", "paused_by"} & (await world.metadata()).keys()
