@@ -24,13 +24,15 @@ OF_AN_ATTEMPT = (
 
 METADATA_AT_THE_END = """
     case
-        when $2 <> 'canceled' and metadata ? 'retries_waiting' and not metadata ? 'cancel_requested_at'
+        when $2 <> 'canceled' and metadata ? 'retries_waiting'
+          and (not metadata ? 'cancel_requested_at' or metadata ? 'addon_ended_at')
         then metadata - 'waiting_until'
         else metadata - '{waiting_until,paused_at,paused_by,retries_waiting}'::text[]
     end
 """
 """SQL for the metadata of a job that ends with the status `$2`. If a retry waits, the pause of the job lasts into the
-next attempt. A cancel forgets the retries, even if the job ends before its workflow hears of the cancel."""
+next attempt. A cancel forgets the retries, even if the job ends before its workflow hears of the cancel. If the add-on
+has ended, the next attempt is stopped, and resumes once the add-on is paid for again."""
 
 
 async def begin_retry(connection: Connection, job_id: str, retry: dict[str, Any], *, is_paid: bool) -> None:

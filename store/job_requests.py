@@ -13,7 +13,7 @@ from uuid import UUID
 from errors import BadInput, Conflict
 from messages import DATA_TYPES, DataType, PartStatus
 from progress.views import DONE, JobSummary, JobView, RepositoryView
-from store import addons, job_pauses
+from store import addons, job_pauses, job_start
 from store.addons import EXTENDED_DATA_RETENTION
 from store.database import Connection
 from store.job_attempts import begin_retry, end, keep_retry
@@ -282,6 +282,8 @@ async def ask_to_stop(connection: Connection, job_id: str, *, actor: Actor) -> J
         raise Conflict("JOB", f"{job.id} is {job.status} already")
     await _audit(connection, job.id, "cancel", actor)
     if job.status == "pending":
+        # Repositories that no job has are taken for added ones, and read by a job of their own.
+        await job_start.record_scope(connection, job.id)
         await end(connection, job.id, status="canceled", reason=None)
     else:
         await connection.execute(

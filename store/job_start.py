@@ -57,7 +57,7 @@ async def begin(connection: Connection, job_id: str, pace: Pace) -> JobPlan:
     selection = Retry.model_validate({**(job["retry"] or {}), "job_id": job_id})
     data_types = [each for each in job["backfill_types"] if each in (selection.data_types or job["backfill_types"])]
     if began and not job["attempt"]:
-        await connection.execute(_SCOPE, job_id, "pending", {"waiting": _turn()})
+        await record_scope(connection, job_id)
     elif began:
         await _reopen(connection, job_id, job["attempt"], selection)
     if began and began["is_first"]:
@@ -83,6 +83,11 @@ async def begin(connection: Connection, job_id: str, pace: Pace) -> JobPlan:
         paused_by=job["paused_by"],
         stopping=job["stopping"],
     )
+
+
+async def record_scope(connection: Connection, job_id: str) -> None:
+    """Records, as pending, the repositories of the workspace that the job is to read and that are not recorded yet."""
+    await connection.execute(_SCOPE, job_id, "pending", {"waiting": _turn()})
 
 
 async def _count(connection: Connection, job_id: str) -> int:

@@ -329,6 +329,7 @@ async def test_a_job_that_an_operator_canceled_is_not_begun_again_by_the_addon(b
     await buys.say("active")
     async with buys.pool.transaction() as connection:
         await job_requests.ask_to_stop(connection, str((await buys.jobs())[0]["id"]), actor=shop.OPERATOR)
+    assert await buys.follow() == Recorded(), "its repositories are not taken for added ones"
     await buys.say("cycled")
     await buys.say(**ENDS["paused"])
     await buys.say("resumed")

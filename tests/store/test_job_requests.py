@@ -383,6 +383,23 @@ class TestRetry:
         assert "retries_waiting" not in await world.metadata()
         assert await world.told() == ["started", "completed"]
 
+    async def test_a_job_that_ends_just_after_its_add_on_keeps_them_for_the_next_add_on(self, world: World) -> None:
+        await world.begin()
+        await world.fails("octo/a")
+        await world.fails("octo/b", "completed")
+        await world.retry()
+        await world.host.execute("update subscription_addons set status = 'canceled'")
+        await stop_unpaid(world)
+        assert await world.finish() == "pending"
+        assert await stop_unpaid(world) == (world.job_id,)
+        await world.host.execute("update subscription_addons set status = 'active'")
+        async with world.pool.transaction() as connection:
+            assert await addon_jobs.resume_paid(connection, None) == (world.job_id,)
+        assert await world.told() == ["started"]
+        await world.begin()
+        statuses = {each.full_name: each.status for each in (await world.look()).repositories}
+        assert statuses == {"octo/a": "pending", "octo/b": "completed"}
+
     async def test_a_job_that_begins_as_a_retry_tells_once_that_it_has_started(self, world: World) -> None:
         """It was canceled before its turn came."""
         await world.cancel()
