@@ -415,3 +415,19 @@ async def jobs_are_right(buys: Shop) -> None:
         )
         live = [job["retention_days"] for job in await buys.jobs(workspace_id) if job["status"] != "canceled"]
         assert (max(live) >= days) if owned and days else not live
+
+
+async def test_a_larger_job_waits_for_none_that_somebody_pauses_before_its_turn(buys: Shop) -> None:
+    await buys.say("active", subscription="old")
+    await buys.begin()
+    await buys.say(subscription="old", **ENDS["revoked"])
+    await buys.stop()
+    await buys.say("active", subscription="new", product=shop.DECADE)
+    smaller, larger = [str(job["id"]) for job in await buys.jobs()]
+    async with buys.pool.transaction() as connection:
+        await job_requests.pause(connection, smaller, actor=shop.OPERATOR)
+    await buys.hear()
+    assert (await buys.begin_one(larger)).status == "in_progress"
+    async with buys.pool.transaction() as connection:
+        await job_requests.resume(connection, smaller, actor=shop.OPERATOR)
+    assert (await buys.begin_one(smaller)).status == "in_progress"
