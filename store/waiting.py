@@ -49,31 +49,36 @@ greatest(
 _IN_THE_MIDDLE = "(other.position <> '{}' and not other.position ? 'leg_over')"
 
 # Whether a sweep that has stopped will resume: in the attempt that runs, in the attempt whose turn comes, or in the one
-# that the owner's add-on is about to begin (`addon_jobs.resume_paid`). A turn that does not come within the silence,
-# because the workspace has another job, is not waited for: that job may wait for ours.
+# that the owner's add-on is about to begin (`addon_jobs.resume_paid`). A job behind another job of its workspace does
+# not count, because that job may wait for ours, or be ours.
 _RESUMES = """
 exists (
   select from workspace_backfill_jobs job
   join workspaces w on w.id = job.workspace_id
   join workspace_backfill_progress p on p.backfill_job_id = job.id and p.repository_id = other.repository_id
-  where job.id = other.backfill_job_id and not job.metadata ? 'paused_at' and case job.status
-    when 'in_progress' then
-      job.attempt > 0 and other.status = 'pending' and p.status in ('pending', 'in_progress')
-      and not job.metadata ? 'cancel_requested_at'
-    when 'pending' then
-      job.attempt > 0 and other.status in ('failed', 'canceled')
-      and (job.metadata #>> '{retry,requested_at}')::timestamptz > now() - $4::interval
-      and (job.metadata #> '{retry,repository_ids}' = '[]'
-        or job.metadata #> '{retry,repository_ids}' ? other.repository_id::text)
-      and (job.metadata #> '{retry,data_types}' = '[]' or job.metadata #> '{retry,data_types}' ? other.data_type)
-    when 'canceled' then
-      other.status = 'canceled' and job.metadata ? 'addon_ended_at' and job.completed_at > now() - $4::interval
-      and coalesce(w.is_active, true) and exists (
-        select from app_users u join subscription_addons addon on addon.user_id = u.auth_user_id
-        where u.id = w.owner_id and addon.addon_type = 'extended_data_retention' and addon.status = 'active'
-          and addon.retention_days >= job.retention_days)
-    else false
-  end)
+  where job.id = other.backfill_job_id and not job.metadata ? 'paused_at'
+    and not exists (
+      select from workspace_backfill_jobs running
+      where running.workspace_id = job.workspace_id and running.id <> job.id and running.status = 'in_progress'
+        and not running.metadata ? 'paused_at')
+    and case job.status
+      when 'in_progress' then
+        job.attempt > 0 and other.status = 'pending' and p.status in ('pending', 'in_progress')
+        and not job.metadata ? 'cancel_requested_at'
+      when 'pending' then
+        job.attempt > 0 and other.status in ('failed', 'canceled')
+        and (job.metadata #>> '{retry,requested_at}')::timestamptz > now() - $4::interval
+        and (job.metadata #> '{retry,repository_ids}' = '[]'
+          or job.metadata #> '{retry,repository_ids}' ? other.repository_id::text)
+        and (job.metadata #> '{retry,data_types}' = '[]' or job.metadata #> '{retry,data_types}' ? other.data_type)
+      when 'canceled' then
+        other.status = 'canceled' and job.metadata ? 'addon_ended_at' and job.completed_at > now() - $4::interval
+        and coalesce(w.is_active, true) and exists (
+          select from app_users u join subscription_addons addon on addon.user_id = u.auth_user_id
+          where u.id = w.owner_id and addon.addon_type = 'extended_data_retention' and addon.status = 'active'
+            and addon.retention_days >= job.retention_days)
+      else false
+    end)
 """
 
 # A sweep of an older release has no leg: it is waited for.

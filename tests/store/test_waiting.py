@@ -306,6 +306,10 @@ update workspace_backfill_jobs set metadata = metadata || '{"cancel_requested_at
 where id::text = $1
 """
 REPOSITORY_ENDED = "update workspace_backfill_progress set status = 'failed' where backfill_job_id::text = $1"
+BEHIND_A_JOB = """
+insert into workspace_backfill_jobs (workspace_id, retention_days, cutoff_at, backfill_types, status)
+select workspace_id, 30, now(), '{events}', 'in_progress' from workspace_backfill_jobs where id::text = $1
+"""
 BY_A_PERSON = "update workspace_backfill_jobs set metadata = metadata - 'addon_ended_at' where id::text = $1"
 
 
@@ -318,6 +322,7 @@ BY_A_PERSON = "update workspace_backfill_jobs set metadata = metadata - 'addon_e
         ("pending", ASKED_LONG_AGO),
         ("pending", OTHER_TYPES),
         ("pending", PAUSED),
+        *((how_far, BEHIND_A_JOB) for how_far in RESUMING),
         ("begun", PAUSED),
         ("begun", CANCELED),
         ("begun", REPOSITORY_ENDED),
@@ -331,6 +336,18 @@ async def test_a_job_that_stopped_and_does_not_go_on_is_not_waited_for(
     for step in RESUMING[how_far]:
         await step(other)
     await execute(other, but, other.job_id)
+    assert await arrive(one, "recent") is None
+
+
+async def test_a_retry_behind_a_running_job_of_its_workspace_is_not_waited_for_by_that_job(make_jobs: MakeJobs) -> None:
+    """Each would wait for the other."""
+    [one, other] = await make_jobs(2)
+    await in_the_middle(other, "recent")
+    for step in (stop, resume):
+        await step(other)
+    of_one = "(select workspace_id from workspace_backfill_jobs where id::text = $2)"
+    to_one = f"update workspace_backfill_jobs set workspace_id = {of_one} where id::text = $1"
+    await execute(other, to_one, other.job_id, one.job_id)
     assert await arrive(one, "recent") is None
 
 
