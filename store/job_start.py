@@ -85,9 +85,15 @@ async def begin(connection: Connection, job_id: str, pace: Pace) -> JobPlan:
     )
 
 
-async def record_scope(connection: Connection, job_id: str) -> None:
-    """Records, as pending, the repositories of the workspace that the job is to read and that are not recorded yet."""
-    await connection.execute(_SCOPE, job_id, "pending", {"waiting": _turn()})
+async def record_scope(connection: Connection, job_id: str, *, canceled: bool = False) -> None:
+    """Records the repositories of the workspace that the job is to read, as pending or as canceled. Does nothing if
+    they are recorded already.
+    """
+    if not await connection.fetchval(
+        "select exists (select from workspace_backfill_progress where backfill_job_id = $1)", job_id
+    ):
+        status, metadata = ("canceled", {}) if canceled else ("pending", {"waiting": _turn()})
+        await connection.execute(_SCOPE, job_id, status, metadata)
 
 
 async def _count(connection: Connection, job_id: str) -> int:
@@ -122,11 +128,8 @@ async def _reopen(connection: Connection, job_id: str, attempt: int, retry: Retr
     """Makes the selected repositories and types pending again that failed, were canceled or never began. Their
     positions are kept.
     """
-    if not await connection.fetchval(
-        "select exists (select from workspace_backfill_progress where backfill_job_id = $1)", job_id
-    ):
-        # Canceled before it began: all of it is canceled, and only what is selected is to be done.
-        await connection.execute(_SCOPE, job_id, "canceled", {})
+    # Canceled before it began: all of it is canceled, and only what is selected is to be done.
+    await record_scope(connection, job_id, canceled=True)
     if retry.data_types:
         await connection.execute(_LEAVE, job_id, retry.repository_ids, list(retry.data_types))
     rows = await connection.fetch(

@@ -400,6 +400,27 @@ class TestRetry:
         statuses = {each.full_name: each.status for each in (await world.look()).repositories}
         assert statuses == {"octo/a": "pending", "octo/b": "completed"}
 
+    async def test_a_retry_that_is_canceled_before_its_turn_takes_no_added_repository_along(self, world: World) -> None:
+        """The reconciler has not seen it yet, and would take it for one that has been canceled."""
+        await world.begin()
+        await world.fails("octo/a")
+        await world.fails("octo/b", "completed")
+        await world.finish()
+        await world.retry()
+        await world.host.execute(
+            """
+            with added as (
+                insert into repositories (github_id, owner, name, full_name) values (99, 'octo', 'c', 'octo/c')
+                returning id
+            )
+            insert into workspace_repositories (workspace_id, repository_id) select $1, id from added
+            """,
+            world.workspace_id,
+        )
+        await world.cancel()
+        statuses = {each.full_name: each.status for each in (await world.look()).repositories}
+        assert statuses == {"octo/a": "failed", "octo/b": "completed"}
+
     async def test_a_job_that_begins_as_a_retry_tells_once_that_it_has_started(self, world: World) -> None:
         """It was canceled before its turn came."""
         await world.cancel()
