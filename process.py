@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, NoReturn
 
@@ -21,7 +21,7 @@ Work = Callable[[asyncio.Event], Awaitable[None]]
 """The work of a program: a function that runs until the event is set."""
 
 
-def run(name: str, about: str | None, work: Work) -> int:
+def run(name: str, about: str | None, work: Work, arguments: Sequence[str] = ()) -> int:
     """Runs a program until SIGTERM or SIGINT, and returns its exit code. The exit code is 0 after such a signal, 2 if a
     setting is missing or wrong, and 3 after any other error, such as a server that cannot be reached.
 
@@ -29,11 +29,10 @@ def run(name: str, about: str | None, work: Work) -> int:
     prints the version, and with `--help` only `about`. Another argument is an error, because a program takes settings
     alone.
     """
-    arguments = sys.argv[1:]
-    if arguments == ["--version"]:
+    if tuple(arguments) == ("--version",):
         print(f"{name}.py {VERSION}")
         return 0
-    if arguments in (["--help"], ["-h"]):
+    if tuple(arguments) in (("--help",), ("-h",)):
         print(f"Usage: {name}.py\n\n{about}")
         return 0
     try:

@@ -11,7 +11,8 @@ Exit codes: 0 stopped by a signal, 2 a setting is missing or wrong, 3 Postgres c
 import asyncio
 import json
 import resource
-from collections.abc import Awaitable, Callable
+import sys
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import NoReturn
 
@@ -68,7 +69,13 @@ class PolarWebhook:
         self._inbox = inbox
 
     async def post(self, request: web.Request) -> web.StreamResponse:
-        body = await request.read()
+        try:
+            body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            return _refused(request, 413, "request_entity_too_large", f"the body is larger than {LARGEST_BODY:,} bytes")
+        except web.RequestPayloadError:
+            # Its Content-Encoding names a compression that it does not have.
+            return _refused(request, 400, "bad_body", "the body cannot be read")
         refusal = self._signatures.refusal(request.headers, body, datetime.now(UTC))
         if refusal:
             log.warning("delivery refused", reason=refusal, remote=request.remote)
@@ -80,7 +87,7 @@ class PolarWebhook:
             text = body.decode()
             payload = json.loads(text, parse_constant=_no_constant)
         except (ValueError, RecursionError):
-            return _error(400, "bad_json", "the body is not JSON")
+            return _refused(request, 400, "bad_json", "the body is not JSON")
         webhook_id, event_type = request.headers["webhook-id"], events.type_of(payload)
         with structlog.contextvars.bound_contextvars(delivery=webhook_id, type=event_type):
             return await self._keep(webhook_id, event_type, text)
@@ -131,7 +138,6 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
         code = error.reason.lower().replace(" ", "_")
         return _error(error.status, code, error.reason)
     except web.RequestPayloadError:
-        # Its Content-Encoding names a compression that it does not have.
         return _error(400, "bad_body", "the body cannot be read")
 
 
@@ -310,6 +316,12 @@ def _error(status: int, code: str, message: str) -> web.Response:
     return web.json_response({"error": {"code": code, "message": message}}, status=status)
 
 
+def _refused(request: web.Request, status: int, code: str, message: str) -> web.Response:
+    """Answers a delivery with an error that the log has, too, because Polar counts it as a failed delivery."""
+    log.warning("delivery refused", reason=message, remote=request.remote)
+    return _error(status, code, message)
+
+
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
@@ -323,11 +335,11 @@ def _allow_many_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (at_most, hard))
 
 
-def main() -> int:
+def main(arguments: Sequence[str] = ()) -> int:
     """Runs the server; returns the exit code of `process.run`."""
     _allow_many_connections()
-    return process.run("webhook", __doc__, serve)
+    return process.run("webhook", __doc__, serve, arguments)
 
 
 if __name__ == "__main__":
-    process.leave(main())
+    process.leave(main(sys.argv[1:]))

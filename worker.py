@@ -10,7 +10,8 @@ Exit codes: 0 stopped by a signal, 2 a setting is missing or wrong, 3 a server c
 import asyncio
 import gc
 import hashlib
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -297,10 +298,10 @@ async def _embedder(stack: AsyncExitStack, setting: settings.Embeddings) -> "Emb
     )
 
 
-def main() -> int:
+def main(arguments: Sequence[str] = ()) -> int:
     """Runs the worker; returns the exit code of `process.run`."""
-    return process.run("worker", __doc__, work)
+    return process.run("worker", __doc__, work, arguments)
 
 
 if __name__ == "__main__":
-    process.leave(main())
+    process.leave(main(sys.argv[1:]))

@@ -228,8 +228,29 @@ class TestAnswers:
             body = b'{"a": "' + b"x" * (size - 9) + b'"}'
             status, answer = await post(http, url, body, chunked=chunked)
             assert status == expected, size
-        assert answer["error"]["code"] == "request_entity_too_large"
+        assert answer["error"] == {
+            "code": "request_entity_too_large",
+            "message": "the body is larger than 1,048,576 bytes",
+        }
         assert len(await kept(host)) == 1
+
+    @pytest.mark.parametrize(
+        ("body", "encoding", "reason"),
+        [
+            (b"x" * (MIB + 1), "identity", "the body is larger than 1,048,576 bytes"),
+            (b"not JSON", "identity", "the body is not JSON"),
+            (b"{}", "gzip", "the body cannot be read"),
+        ],
+        ids=["large", "text", "not compressed"],
+    )
+    async def test_the_log_says_of_every_refusal_why(
+        self, http: aiohttp.ClientSession, url: str, body: bytes, encoding: str, reason: str
+    ) -> None:
+        """Polar counts each refusal, and switches the webhook off after ten."""
+        with structlog.testing.capture_logs() as lines:
+            _, answer = await send(http, url, body, sign_bytes(body) | {"Content-Encoding": encoding})
+        assert [line["reason"] for line in lines if line["event"] == "delivery refused"] == [reason]
+        assert answer["error"]["message"] == reason
 
     @pytest.mark.parametrize(
         ("method", "path", "status"),

@@ -9,6 +9,7 @@ from cli.arguments import Switch
 from cli.connections import open_database
 from cli.console import console, print_json
 from cli.screens import lists
+from errors import BadInput
 from progress.views import JobSummary
 from store import deliveries, job_views, outbox
 from store.deliveries import Unprocessed
@@ -30,6 +31,8 @@ async def list_(*, unprocessed: Switch = False, unsent: Switch = False, json: Sw
     json
         As JSON.
     """
+    if unprocessed and unsent:
+        raise BadInput("--unsent", "lists something else than --unprocessed; ask for one of them")
     async with open_database() as database, database.transaction() as connection:
         if unprocessed:
             waiting = await deliveries.unprocessed(connection, limit=MOST_LISTED)

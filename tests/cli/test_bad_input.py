@@ -41,6 +41,7 @@ class TestBadInput:
             ("cancel", "JOB"),
             ("cancel x y", "y"),
             ("list all", "all"),
+            ("list --unprocessed --unsent", "--unsent: lists something else"),
             ("migrate --force", "--force"),
         ],
     )
