@@ -190,7 +190,10 @@ def application(
     return app
 
 
-def _say_what_is_off(setting: settings.Api, codec: settings.CodecServer) -> None:
+def say_what_is_off(
+    setting: settings.Api, codec: settings.CodecServer, mail: settings.Mail, notify: settings.Notify
+) -> None:
+    """Logs each part that is switched off because its setting is missing."""
     if not setting.jwt_secret and not setting.supabase_url:
         log.warning("the API refuses users: neither SUPABASE_JWT_SECRET nor SUPABASE_URL is set")
     if not setting.service_token:
@@ -198,6 +201,12 @@ def _say_what_is_off(setting: settings.Api, codec: settings.CodecServer) -> None
     if not codec.wanted:
         log.info("nobody has payloads decrypted here: neither CODEC_SERVER_TOKEN nor CODEC_JWKS_URL is set")
     log.info(temporal.encryption_in_words())
+    if mail.server is None:
+        log.info("e-mail is off: SMTP_URL is not set")
+    elif mail.public_url is None:
+        log.warning("e-mails have no links: PUBLIC_URL is not set")
+    if notify.notify_url is None:
+        log.info("the webhook to the host is off: NOTIFY_URL is not set")
 
 
 def access_to_api(setting: settings.Api) -> Access:
@@ -210,22 +219,16 @@ def access_to_api(setting: settings.Api) -> Access:
 
 
 def notification_channels(mail: settings.Mail, notify: settings.Notify) -> list[Channel]:
-    """Returns the notification channels that the settings configure. Logs each channel that is not configured."""
+    """Returns the notification channels that the settings configure."""
     channels: list[Channel] = []
     if mail.smtp_url and mail.server and mail.mail_from:
         for secret in (mail.smtp_url, mail.server.password or ""):
             logs.register_secret(secret)
         channels.append(Mail(mail.server, mail.mail_from, mail.public_url))
-        if mail.public_url is None:
-            log.warning("e-mails have no links: PUBLIC_URL is not set")
-    else:
-        log.info("e-mail is off: SMTP_URL is not set")
     if notify.notify_url:
         for secret in (notify.notify_url, *notify.secrets):
             logs.register_secret(secret)
         channels.append(HostWebhook(notify.notify_url, notify.secrets, allow_private=notify.notify_allow_private))
-    else:
-        log.info("the webhook to the host is off: NOTIFY_URL is not set")
     return channels
 
 
@@ -254,7 +257,8 @@ async def serve(stop: asyncio.Event) -> None:
     for secret in (setting, *signatures.secrets, listen.scrape_token or ""):
         logs.register_secret(secret)
     access = access_to_api(callers)
-    channels = notification_channels(settings.load(settings.Mail), settings.load(settings.Notify))
+    mail, notify = settings.load(settings.Mail), settings.load(settings.Notify)
+    channels = notification_channels(mail, notify)
     async with (
         process.traced("webhook") as traced,
         Database(at.database_url) as database,
@@ -301,7 +305,7 @@ async def serve(stop: asyncio.Event) -> None:
                 ) from None
             for address in runner.addresses:
                 log.info("listening", address=f"http://{address[0]}:{address[1]}")
-            _say_what_is_off(callers, codec)
+            say_what_is_off(callers, codec, mail, notify)
             async with asyncio.TaskGroup() as loops:
                 loops.create_task(inbox.run(stop))
                 loops.create_task(reconciler.run(stop))

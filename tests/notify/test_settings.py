@@ -7,7 +7,7 @@ import pytest
 import webhook
 from addresses import SmtpServer
 from errors import BadInput
-from settings import Mail, Notify, load
+from settings import Api, CodecServer, Mail, Notify, load
 from tests.support.notify.receiver import SECRET
 
 
@@ -104,6 +104,7 @@ def test_an_address_without_tls_needs_the_setting_that_allows_it(given: pytest.M
 @pytest.mark.usefixtures("given")
 def test_what_is_not_set_is_off_and_said_once(capfd: pytest.CaptureFixture[str]) -> None:
     assert webhook.notification_channels(load(Mail), load(Notify)) == []
+    webhook.say_what_is_off(load(Api), load(CodecServer), load(Mail), load(Notify))
     said = "".join(capfd.readouterr())
     assert (said.count("SMTP_URL is not set"), said.count("NOTIFY_URL is not set")) == (1, 1)
 
