@@ -55,7 +55,7 @@ class PullRequest(NamedTuple):
     number: int
     title: str
     body: str | None
-    state: str
+    state: Literal["open", "closed", "merged"]
     author: int | None
     author_login: str | None
     draft: bool | None
@@ -84,7 +84,7 @@ class Issue(NamedTuple):
     number: int
     title: str
     body: str | None
-    state: str
+    state: Literal["open", "closed"]
     author: int | None
     closed_by: int | None
     created_at: datetime
@@ -116,7 +116,7 @@ class Review(NamedTuple):
     github_id: int
     pull_request: int
     author: int
-    state: str
+    state: Literal["PENDING", "COMMENTED", "APPROVED", "CHANGES_REQUESTED", "DISMISSED"]
     body: str | None
     submitted_at: datetime
     updated_at: datetime

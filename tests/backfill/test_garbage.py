@@ -25,6 +25,7 @@ FIELDS: dict[str, Any] = {
     "updatedAt": "yesterday",
     "databaseId": "many",
     "title": None,
+    "state": "ARCHIVED",
     "author": "somebody",
     "comments": 7,
     "timelineItems": "none",
@@ -125,3 +126,21 @@ async def test_a_stored_thread_that_turns_unreadable_stays_as_it_is(field: str, 
     rows = await reading.rows("select title from issues where number = $1", number)
     assert [row["title"] for row in rows] == [reading.repository.issues[number].title]
     assert await noted(reading, number) == []
+
+
+async def test_a_review_in_a_state_that_nobody_knows_is_noted_and_all_else_is_stored(read: Read) -> None:
+    reading = read(PLAN)
+    pull = next(each for each in reading.repository.pull_requests.values() if len(each.reviews) and each.comments)
+    review = pull.reviews[0]
+    fault = reading.github.faults.add(Garbage(review.node_id(True), frozenset(), "state"), times=None)
+    await completed(reading, "pull_requests")
+    assert await numbers(reading, "pull_requests") == set(reading.repository.pull_requests)
+    assert {each[1] for each in await noted(reading, pull.number)} == {True}
+    stored = {row["github_id"] for row in await reading.rows("select github_id from reviews")}
+    assert review.database_id not in stored
+    reading.github.faults.remove(fault)
+    await completed(reading, "pull_requests")
+    assert await noted(reading, pull.number) == []
+    reading.repository.issues.clear()
+    reading.repository.discussions.clear()
+    await reading.agrees()
