@@ -7,13 +7,19 @@ from math import ceil
 from time import time as seconds_now
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EARLIEST, LATEST = datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 12, 31, tzinfo=UTC)
+"""Moments outside are refused. Sums of a moment and a span of time then stay within what a datetime can hold."""
 
 
 def time(value: str) -> datetime:
-    """Returns the moment of an ISO 8601 text. Raises `ValueError` if the text has no UTC offset."""
+    """Returns the moment of an ISO 8601 text. Raises `ValueError` if the text has no UTC offset, or if the moment is at
+    an end of the calendar.
+    """
     moment = datetime.fromisoformat(value)
     if moment.tzinfo is None:
         raise ValueError(f"{value!r} has no offset")
+    if not EARLIEST <= moment <= LATEST:
+        raise ValueError(f"{value!r} is at an end of the calendar")
     return moment
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from messages import DataType
 from sandbox.github.exchange.requests import Reply, Request
-from sandbox.github.faults import Effect
+from sandbox.github.faults import Edited, Effect
 from sandbox.github.generation import Plan
 from tests.support.backfill.reading import Read, Reading
 
@@ -144,3 +144,26 @@ async def test_a_review_in_a_state_that_nobody_knows_is_noted_and_all_else_is_st
     reading.repository.issues.clear()
     reading.repository.discussions.clear()
     await reading.agrees()
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+async def test_a_star_at_an_end_of_the_calendar_is_noted_and_all_others_are_stored(moment: str, read: Read) -> None:
+    reading = read(Plan("acme/odd", pull_requests=0, issues=0, stars=8, years=1))
+    github_id = list(reading.repository.stars)[3]
+
+    def misdate(content: dict[str, Any]) -> None:
+        for edge in content["data"]["repository"]["stargazers"].get("edges", ()):
+            if edge["node"]["databaseId"] == github_id:
+                edge["starredAt"] = moment
+
+    fault = reading.github.faults.add(Edited(misdate), times=None, operation="Stargazers")
+    assert (await reading.sweep("events", attempts=ATTEMPTS)).outcome == "completed"
+    stars = "select count(*) from github_events_cache where event_type = 'WatchEvent'"
+    assert [(row["what"], row["count"]) for row in await reading.rows("select what, count from backfill_notes")] == [
+        ("stargazers", 1)
+    ]
+    assert [row["count"] for row in await reading.rows(stars)] == [7]
+    reading.github.faults.remove(fault)
+    assert (await reading.sweep("events", attempts=ATTEMPTS)).outcome == "completed"
+    assert not await reading.rows("select from backfill_notes")
+    assert [row["count"] for row in await reading.rows(stars)] == [8]

@@ -15,6 +15,14 @@ def test_a_moment_is_read_with_its_offset(text: str) -> None:
     assert time(text) == time_or_none(text) == NOON
 
 
+@pytest.mark.parametrize(
+    "text", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-14:00"]
+)
+def test_a_moment_at_an_end_of_the_calendar_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="calendar"):
+        time(text)
+
+
 @pytest.mark.parametrize("text", [None, ""])
 def test_no_text_is_no_moment(text: str | None) -> None:
     assert time_or_none(text) is None
