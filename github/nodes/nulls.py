@@ -88,20 +88,18 @@ def shown(nodes: Sequence[Any] | None, what: str, after: str | None = None) -> S
     return found
 
 
-def _distinct(things: list[Node]) -> list[Node]:
-    """Returns each node, or each edge, once. A node without an id is always returned."""
-    latest: dict[Any, Node] = {}
+def _distinct(things: list[Any]) -> list[Any]:
+    """Returns each node, or each edge, once. What has no readable id is always returned."""
+    latest: dict[Any, Any] = {}
     for place, thing in enumerate(things):
-        key = _node(thing).get("id", place)
-        if key not in latest or _updated_at(thing) > _updated_at(latest[key]):
+        node_id = _of_node(thing, "id")
+        key = node_id if isinstance(node_id, str) else place
+        if key not in latest or str(_of_node(thing, "updatedAt")) > str(_of_node(latest[key], "updatedAt")):
             latest[key] = thing
     return list(latest.values())
 
 
-def _node(thing: Node) -> Node:
-    """Returns the node of an edge. Returns a node as it is."""
-    return thing.get("node") or thing
-
-
-def _updated_at(thing: Node) -> str:
-    return str(_node(thing).get("updatedAt"))
+def _of_node(thing: Any, name: str) -> Any:
+    """Returns a field of a node, or of an edge's node. Returns None for what is neither."""
+    node = (thing.get("node") or thing) if isinstance(thing, dict) else None
+    return node.get(name) if isinstance(node, dict) else None
