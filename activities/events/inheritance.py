@@ -28,7 +28,7 @@ def begin(position: EventPosition, covered: Coverage | None, cutoff_at: datetime
         return position.begin()
     left = EventPosition.read(covered.position)
     taken_over = position.take_over(left, low=covered.low, as_of=covered.as_of)
-    return inherit(taken_over, cutoff_at, fresh=now - covered.as_of <= FRESH)
+    return inherit(taken_over, cutoff_at, fresh=abs(now - covered.as_of) <= FRESH)
 
 
 def is_deep_enough(position: EventPosition, cutoff_at: datetime) -> bool:
@@ -45,6 +45,13 @@ def is_stale(position: EventPosition, now: datetime) -> bool:
     Returns False if `position` resumes no sweep.
     """
     return position.inherited_as_of is not None and now - position.inherited_as_of > FRESH
+
+
+def without_future(place: EventPlace, now: datetime) -> EventPlace:
+    """Returns the place without `until` if that moment is later than `now`, GitHub's present time. GitHub's clock was
+    set back then: new items are dated before `until`, and the list is read down to the cutoff.
+    """
+    return replace(place, until=None) if place.until is not None and now < place.until else place
 
 
 def inherit(position: EventPosition, cutoff_at: datetime, *, fresh: bool) -> EventPosition:

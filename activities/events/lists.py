@@ -141,6 +141,7 @@ class ListSource:
 
     async def _after(self, position: EventPosition, place: EventPlace, read: EventPage) -> Turn[EventPosition]:
         asked_at = read.page.asked_at
+        place = inheritance.without_future(place, asked_at)
         if not read.number and await self._is_suspicious(place, read):
             return await self._after_blank(position, place, read)
         page = OddPage(

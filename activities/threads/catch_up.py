@@ -2,6 +2,10 @@
 of the list down to the floor. The first floor is a moment shortly before the sweep's first answer.
 """
 
+from dataclasses import replace
+
+import structlog
+
 from activities.progress import Standstill
 from activities.threads.page_sizes import PageSizes
 from activities.threads.position import ThreadPosition
@@ -10,9 +14,11 @@ from activities.turn import Turn
 from github.answers.refusals import InvalidCursor
 from github.threads.listings import Listing
 from rows import Part
-from store import threads
+from store import clock, sweeps, threads
 from store.database import Database
 from store.sweeps import Sweep
+
+log = structlog.get_logger(__name__)
 
 MOST_ROUNDS = 3
 """Most rounds. A busy repository always has changes; those during the last round belong to the next job."""
@@ -41,6 +47,9 @@ class CatchUp:
         listing, points, position = await self._next(position)
         floor, cutoff_at = position.floor, self._sweep.cutoff_at
         assert floor is not None, "the history fixes the floor"
+        if listing.asked_at < floor:
+            position = await self._after_clock_was_set_back(position, listing)
+            floor = cutoff_at
         recent = [entry for entry in listing.entries if entry.updated_at >= floor]
         below_floor = len(recent) < len(listing.entries)
         ids = [entry.github_id for entry in recent]
@@ -65,6 +74,17 @@ class CatchUp:
             position = position.miss()
         after = position.after_listing(total=listing.total, new=len(set(ids) - known))
         return Turn(self._move(after, listing, below_floor=below_floor, fetched=fetched), put=changed, points=points)
+
+    async def _after_clock_was_set_back(self, position: ThreadPosition, listing: Listing) -> ThreadPosition:
+        """Returns the position from which the catch-up lists all threads in scope. GitHub's clock was ahead when it
+        fixed the floor, so changes after its correction are dated before the floor.
+        """
+        log.warning("GitHub's clock was set back", floor=str(position.floor), now=listing.asked_at.isoformat())
+        async with self._database.transaction() as connection:
+            await sweeps.fence(connection, self._sweep)
+            await clock.set_back(connection, self._sweep, listing.asked_at)
+        cutoff_at = self._sweep.cutoff_at
+        return replace(position, floor=cutoff_at, first_floor=cutoff_at, comments_as_of=None)
 
     def _move(self, position: ThreadPosition, listing: Listing, *, below_floor: bool, fetched: int) -> ThreadPosition:
         """Returns the position after a page of the list. `below_floor` says whether the page reaches below the floor.
