@@ -352,6 +352,8 @@ def main() -> int:
             if sys.stdin.isatty() and sys.stdout.isatty():
                 with contextlib.suppress(EOFError):
                     console.input("Everything stays up until you press Enter. ")
+            else:
+                console.print("All of it is stopped now; at a terminal it stays up until you press Enter.")
     except BackfillError as error:
         print(f"demo: {error.message}", file=sys.stderr)
         return 2 if isinstance(error, BadInput) else 3

@@ -103,6 +103,7 @@ async def test_it_uses_what_it_is_given_and_leaves_nothing(
     assert ended.exit_code == 0, ended.stdout + ended.stderr
     assert re.search(r"┃ +a/big ┃ +a/small ┃ +all 2 ┃", ended.stdout)
     assert "Completed after" in ended.stdout
+    assert ended.stdout.rstrip().endswith("at a terminal it stays up until you press Enter.")
     assert re.search(r"Settings page +http://\S+/settings/data-retention#access_token=ey\S+", ended.stdout)
     assert TOKEN not in ended.stdout + ended.stderr
     connection = await asyncpg.connect(empty_database)
