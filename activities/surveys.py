@@ -244,12 +244,14 @@ class _Page:
         await asyncio.gather(*(ask_all(batch) for batch in every))
 
     async def _wait(self, limit: RetryLater) -> bool:
-        """Waits for the end of the limit, and returns True. Returns False at once if that takes too long here: the next
-        call then continues, unless the limit ends much later. Returns False as soon as `stop` is set.
+        """Waits for the end of the limit, and returns True. Returns False at once if that takes too long here, or if
+        GitHub is away, because nobody knows for how long. The next call then continues, unless the limit ends much
+        later. Returns False as soon as `stop` is set.
         """
         left = limit.at - datetime.now(UTC)
         seconds = max(left.total_seconds(), SHORTEST_WAIT)
-        if left > WAITS_IN_PLACE or monotonic() + seconds >= self._until:
+        is_away = limit.waits_for == "github_away"
+        if is_away or left > WAITS_IN_PLACE or monotonic() + seconds >= self._until:
             if left <= WAITS_FOR and (self.limit is None or self.limit.at < limit.at):
                 self.limit = limit
             return False

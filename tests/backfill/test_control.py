@@ -151,7 +151,7 @@ async def test_jobs_of_a_workspace_run_one_after_the_other_and_one_that_waits_ca
     assert before["completed_at"] <= after["started_at"]
     [waited] = await backfill.rows("select * from workspace_backfill_jobs where id = $1", second)
     assert (waited["status"], waited["started_at"]) == ("canceled", None)
-    assert not await progress(backfill, second)
+    assert await statuses(backfill, second) == {"one": "canceled", "two": "canceled"}
     told = await backfill.rows("select operation_id, status from notifications order by created_at, status desc")
     assert [tuple(row) for row in told] == [(each, end) for each in (first, third) for end in ("started", "completed")]
     await is_now(workspace_workflow(temporal_client, workspace_id), WorkflowExecutionStatus.COMPLETED)

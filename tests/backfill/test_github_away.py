@@ -96,7 +96,8 @@ async def test_a_job_that_starts_while_github_refuses_connections_waits_for_it(
     github.begin_outage("refused")
     await backfill.start_worker(backfill.environment)
     job_id = await backfill.start(await backfill.workspace(repository))
-    await away(backfill, "core")
+    # The survey is the first to ask.
+    await away(backfill, "graphql")
     await eventually(lambda: shown(backfill, job_id, "it cannot be reached"))
     github.end_outage()
     await backfill.completed(job_id)

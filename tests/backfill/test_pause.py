@@ -156,4 +156,5 @@ async def test_signals_from_temporal_alone_do_what_the_command_line_does(
     for each in (waiting, running):
         job = await backfill.ended(each)
         assert (job["status"], await audited(backfill, each)) == ("canceled", [("start", "cli"), ("cancel", "signal")])
-    assert not await progress(backfill, waiting), "it never began"
+    assert set((await statuses(backfill, waiting)).values()) == {"canceled"}
+    assert not await backfill.rows("select from backfill_sweeps where backfill_job_id = $1", waiting), "it never began"
