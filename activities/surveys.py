@@ -78,7 +78,7 @@ async def survey(
     for each in repositories:
         if each.github_id and each.repository_id not in begun:
             earlier = known.get(each.repository_id)
-            # What was counted a while ago is small no longer, perhaps: the sweep asks for itself.
+            # By an old count a repository may look small that is not any more. Its sweeps send their own requests.
             if earlier is None or (page.remember(each.repository_id, earlier) and earlier.is_fresh):
                 left.append(each)
     await asyncio.gather(*(page.survey(group, stored) for group in _by_reader(left, private)))
