@@ -5,7 +5,6 @@ counts and the parts that are still to be fetched. After a kill, the sweep resum
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
@@ -14,6 +13,7 @@ import structlog
 from temporalio import activity
 
 from activities import attempts, measures
+from activities.commits import Commits
 from activities.embeddings.reader import EmbeddingReader
 from activities.events.reader import EventReader
 from activities.failures import as_application_error, as_failure
@@ -21,8 +21,7 @@ from activities.threads.reader import ThreadReader
 from activities.turn import Reader, Sources, Turn
 from errors import BackfillError, JobOver, PartOver, RetryLater
 from messages import DataType, Failure, Noted, SliceOutcome, SliceResult, SweepSlice, WaitingFor
-from store import absences, contributors, coverage, feed, notes, pages, parts, sweeps, waiting
-from store.database import Connection
+from store import notes, sweeps, waiting
 from store.sweeps import LeaseLostError, Sweep
 
 log = structlog.get_logger(__name__)
@@ -116,19 +115,17 @@ class _Slice:
         self, sources: Sources, slice_: SweepSlice, sweep: Sweep, stop: asyncio.Event, give_up: asyncio.Event
     ) -> None:
         self._database = sources.database
-        self._github = sources.github
         self._pace = slice_.pace
         self._threads_ended = slice_.threads_ended
         self._threads_behind = slice_.threads_behind
         self._sweep = sweep
         self._stop = stop
         self._give_up = give_up
+        self._commits = Commits(sources, sweep, give_up)
         self._reader = READERS[slice_.data_type](sources, sweep)
         self._position, self._unreadable = self._reader.positions.read_or_begin(sweep.position)
         self._notes: list[str] = []
         self._noted: Noted = {}
-        self._readers: set[str] = set()
-        """Accounts of which Postgres knows that they read this type."""
         self._pages = 0
         self._committed_at = monotonic()
 
@@ -205,12 +202,6 @@ class _Slice:
             heartbeat.cancel()
             await self._reader.close()
 
-    def _left_out(self) -> frozenset[str]:
-        """Returns the fields that requests do not contain, because the server's GraphQL schema lacks these fields.
-        Returns an empty set for embeddings, which do not come from GitHub.
-        """
-        return frozenset() if self._sweep.data_type == "embeddings" else self._github.left_out
-
     async def _removed(self) -> bool:
         async with self._database.transaction() as connection:
             return await sweeps.is_removed(connection, self._sweep)
@@ -236,80 +227,12 @@ class _Slice:
             return await notes.summary(connection, self._sweep.repository.repository_id, self._sweep.data_type)
 
     async def _commit(self, turn: Turn[Any]) -> None:
-        """Stores everything of a turn in one transaction, except for contributors. Contributors are stored first, in a
-        transaction of their own.
-        """
-        sweep = self._sweep
-        # Pending between its legs: another job does not wait for the next leg, which may be hours away.
-        status = turn.outcome or ("pending" if turn.waiting == "next_leg" else "in_progress")
-        if turn.page is not None:
-            await contributors.write(self._database, turn.page.contributors.values(), turn.page.asked_at)
-            if turn.page.feed:
-                await feed.ensure_months(self._database, turn.page.feed)
-        async with self._database.transaction() as connection:
-            await sweeps.fence(connection, sweep)
-            counts, new = sweep.counts.copy(), Counter[str]()
-            if turn.page is not None:
-                new = await pages.write(connection, sweep.repository, turn.page, sweep.cutoff_at)
-                counts += new
-            await self._commit_absences(connection, turn)
-            await parts.remove(connection, sweep, turn.done)
-            await parts.put(connection, sweep, turn.put)
-            for part, reason in turn.failed:
-                await parts.fail(connection, sweep, part, reason)
-            await notes.resolve(connection, sweep, turn.resolved)
-            await notes.write(connection, sweep, turn.noted)
-            proof = turn.proof
-            if turn.outcome == "completed":
-                noted = await notes.summary(connection, sweep.repository.repository_id, sweep.data_type)
-                if noted:
-                    proof = {**(proof or {}), "noted": noted}
-                self._noted = noted
-            if not sweep.position or turn.outcome is not None:
-                # Counting is expensive: all rows at the first page and at the end, new rows in between.
-                counts = await sweeps.count_stored(connection, sweep)
-            # At least as many were to be fetched as are stored; at the end, exactly as many.
-            stored = counts[sweep.data_type]
-            expected = stored if turn.outcome == "completed" else turn.expected and max(turn.expected, stored)
-            await sweeps.commit(
-                connection,
-                sweep,
-                position=turn.position.to_commit(),
-                counts=counts,
-                expected=expected,
-                status=status,
-                failure=turn.failure,
-                proof=proof,
-                pages=1,
-                requests=turn.requests,
-                points=turn.points,
-            )
-            if turn.coverage is not None:
-                await coverage.write(connection, sweep, turn.coverage, self._left_out())
-        measures.page_committed(sweep.data_type, new)
-        sweep.counts, sweep.expected = counts, expected
-        sweep.status, sweep.error = status, turn.failure
+        await self._commits.commit(turn)
+        self._noted = self._commits.noted
         self._notes = turn.notes
         self._position = turn.position
-        sweep.position = turn.position.to_commit()
         self._pages += 1
         self._committed_at = monotonic()
-
-    async def _commit_absences(self, connection: Connection, turn: Turn[Any]) -> None:
-        """Records the account that read the page, the threads that are gone, and GitHub's answers about absences. Marks
-        the absences whose threads the turn has queued.
-        """
-        page = turn.page
-        if page is not None and page.account and page.account not in self._readers:
-            await absences.add_reader(connection, self._sweep, page.account)
-            self._readers.add(page.account)
-        if page is not None and turn.gone:
-            await absences.record_threads(connection, self._sweep, turn.gone, page.account, page.asked_at)
-        if turn.confirmation is not None:
-            await pages.lock(connection, self._sweep.repository.repository_id)
-            await absences.confirm(connection, self._sweep, turn.confirmation)
-        if turn.queued_absences:
-            await absences.mark_queued(connection, self._sweep, turn.queued_absences)
 
     @property
     def heartbeat(self) -> dict[str, Any]:

@@ -42,6 +42,8 @@ class Sweep:
     counts: Counter[str] = field(default_factory=Counter)
     expected: int | None = None
     error: Failure | None = None
+    pages: int = 0
+    """Commits of this sweep so far, by all attempts."""
     down_to: datetime | None = None
     """The moment down to which the present leg reads; None if the leg reads to the end of the sweep."""
 
@@ -58,7 +60,7 @@ on conflict (backfill_job_id, repository_id, data_type) do update set
   lease_token = s.lease_token + 1, lease_owner = $4, leg = $5, leased_at = clock_timestamp(), attempts = s.attempts + 1,
   started_at = coalesce(s.started_at, now()),
   status = case when s.status in ('pending', 'in_progress') then 'in_progress' else s.status end
-returning lease_token, status, attempts, position, counts, expected, error
+returning lease_token, status, attempts, position, counts, expected, error, pages
 """
 
 # A worker has begun the slice, or somebody has unpaused it. The workflow learns this only later.
@@ -72,6 +74,10 @@ where backfill_job_id = $1 and repository_id = $2 and (
 _FENCE = """
 select lease_token from backfill_sweeps
 where backfill_job_id = $1 and repository_id = $2 and data_type = $3 for update
+"""
+
+_PAGES = """
+select pages from backfill_sweeps where backfill_job_id = $1 and repository_id = $2 and data_type = $3
 """
 
 _COMMIT = """
@@ -230,6 +236,7 @@ async def take(
         Counter(row["counts"]),
         row["expected"],
         Failure.model_validate(row["error"]) if row["error"] else None,
+        row["pages"],
         down_to,
     )
 
@@ -255,6 +262,14 @@ async def fence(connection: Connection, sweep: Sweep) -> None:
     """
     if await connection.fetchval(_FENCE, *sweep.key) != sweep.token:
         raise LeaseLostError
+
+
+async def is_committed(connection: Connection, sweep: Sweep) -> bool:
+    """Returns whether Postgres has a commit that `sweep` does not know of. This is so if the connection was lost after
+    the commit.
+    """
+    pages: int = await connection.fetchval(_PAGES, *sweep.key)
+    return pages > sweep.pages
 
 
 async def commit(

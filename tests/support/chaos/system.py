@@ -57,7 +57,11 @@ begin
   then
     insert into chaos_pages values (new.backfill_job_id, new.repository_id, new.data_type, old.position ->> 'cursor');
   end if;
-  if old.lease_token <> new.lease_token and old.lease_owner is not null then
+  if old.lease_owner is not null and (
+    old.lease_token <> new.lease_token
+    -- A pause frees the places of sweeps. Who still owns one then was killed.
+    or (new.lease_owner is null and new.status = 'pending' and new.waits_for is null)
+  ) then
     insert into chaos_takeovers values (new.repository_id, new.data_type);
   end if;
   return null;
@@ -65,8 +69,8 @@ end
 $$;
 create trigger chaos_record after update on backfill_sweeps for each row execute function chaos_record();
 """
-"""When each page of threads was committed, and which sweeps were taken from somebody who had not given them back: no
-row tells that afterwards."""
+"""When each page of threads was committed, and which sweeps were taken from somebody who had not given them back (or
+freed, by a pause): no row tells that afterwards."""
 
 
 class Program:
