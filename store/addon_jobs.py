@@ -9,7 +9,7 @@ from errors import RetryNow
 from messages import DATA_TYPES, Failure
 from store.addons import EXTENDED_DATA_RETENTION, OWNED
 from store.database import Connection
-from store.job_attempts import OF_AN_ATTEMPT, PENDING_AGAIN, end
+from store.job_attempts import LEFT_OUT, OF_AN_ATTEMPT, PENDING_AGAIN, end, in_words
 
 ADDON_ENDED = Failure(
     code="addon_ended",
@@ -209,7 +209,8 @@ async def resume_paid(connection: Connection, owner: UUID | None) -> tuple[str, 
     add-on again that grants at least the job's days. Returns the ids of the retried jobs.
 
     `owner` is the `app_users.id` of the person whose workspaces are checked. If `owner` is None, all workspaces are
-    checked. The next attempt resumes at the committed cursors.
+    checked. The next attempt resumes at the committed cursors. It selects what the stopped attempt selected, without
+    the repositories that somebody canceled alone: these stay canceled until a person retries them.
     """
     rows = await connection.fetch(
         f"""
@@ -217,7 +218,9 @@ async def resume_paid(connection: Connection, owner: UUID | None) -> tuple[str, 
         update workspace_backfill_jobs job set
             {PENDING_AGAIN}, subscription_addon_id = owned.addon_id,
             metadata = metadata - '{OF_AN_ATTEMPT}'::text[] || jsonb_build_object('retry', jsonb_build_object(
-                'repository_ids', '[]'::jsonb, 'data_types', '[]'::jsonb,
+                'repository_ids', coalesce(metadata #> '{{retry,repository_ids}}', '[]'),
+                'data_types', coalesce(metadata #> '{{retry,data_types}}', '[]'),
+                'left_out', {LEFT_OUT},
                 'requested_by', 'purchase', 'requested_at', now()
             ))
         from owned
@@ -228,6 +231,21 @@ async def resume_paid(connection: Connection, owner: UUID | None) -> tuple[str, 
         owner,
     )
     return tuple(str(row["id"]) for row in rows)
+
+
+async def cancel_for_good(connection: Connection, job_id: str) -> None:
+    """Keeps a job canceled whose add-on has ended, even if the owner has an add-on again. Its waiting retries are
+    forgotten. The caller must have locked the job's row.
+    """
+    await connection.execute(
+        """
+        update workspace_backfill_jobs set updated_at = now(), error_message = nullif(error_message, $2),
+            metadata = metadata - '{addon_ended_at,retries_waiting}'::text[]
+        where id = $1
+        """,
+        job_id,
+        in_words(ADDON_ENDED),
+    )
 
 
 _OLDER_RESUMED = """

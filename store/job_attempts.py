@@ -22,17 +22,25 @@ OF_AN_ATTEMPT = (
 )
 """Keys of a job's metadata that belong to a single attempt."""
 
+LEFT_OUT = """
+    coalesce(job.metadata #> '{retry,left_out}', '[]') || coalesce(job.metadata -> 'stopping', '[]')
+"""
+"""SQL for the repositories that somebody canceled alone in the present attempt of a job (`job`), or that this attempt
+had left out for that."""
+
 METADATA_AT_THE_END = """
     case
         when $2 <> 'canceled' and metadata ? 'retries_waiting'
           and (not metadata ? 'cancel_requested_at' or metadata ? 'addon_ended_at')
         then metadata - 'waiting_until'
+        when metadata ? 'addon_ended_at' then metadata - '{waiting_until,paused_at,paused_by}'::text[]
         else metadata - '{waiting_until,paused_at,paused_by,retries_waiting}'::text[]
     end
 """
 """SQL for the metadata of a job that ends with the status `$2`. If a retry waits, the pause of the job lasts into the
 next attempt. A cancel forgets the retries, even if the job ends before its workflow hears of the cancel. If the add-on
-has ended, the next attempt is stopped, and resumes once the add-on is paid for again."""
+has ended, the next attempt is stopped, and resumes once the add-on is paid for again. So does a job that the add-on's
+end has canceled: its retries wait for the end of the attempt that resumes."""
 
 
 async def begin_retry(connection: Connection, job_id: str, retry: dict[str, Any], *, is_paid: bool) -> None:
@@ -134,7 +142,7 @@ async def end(connection: Connection, job_id: str, *, status: JobStatus, reason:
         for place in places.get(each["repository_id"], [{}])
         if failed and status == "failed"
     ]
-    message = f"{reason.message} ({reason.action})" if reason else None
+    message = in_words(reason) if reason else None
     await connection.execute(
         f"""
         update workspace_backfill_jobs set
@@ -166,3 +174,8 @@ async def end(connection: Connection, job_id: str, *, status: JobStatus, reason:
     await surveys.forget(connection, job_id)
     if status == "failed" and not await begin_waiting_retry(connection, job_id):
         await notifications.tell(connection, job_id, "failed", "failed", message or "")
+
+
+def in_words(reason: Failure) -> str:
+    """Returns the `error_message` of a job that ended for this reason."""
+    return f"{reason.message} ({reason.action})"

@@ -13,7 +13,7 @@ from uuid import UUID
 from errors import BadInput, Conflict
 from messages import DATA_TYPES, DataType, PartStatus
 from progress.views import DONE, JobSummary, JobView, RepositoryView
-from store import addons, job_pauses, job_start
+from store import addon_jobs, addons, job_pauses, job_start
 from store.addons import EXTENDED_DATA_RETENTION
 from store.database import Connection
 from store.job_attempts import begin_retry, end, keep_retry
@@ -272,16 +272,21 @@ def _select(job: JobView, repositories: Sequence[str]) -> list[RepositoryView]:
 async def ask_to_stop(connection: Connection, job_id: str, *, actor: Actor) -> JobSummary:
     """Cancels a pending job. Marks a job in progress, so that its workflow stops the job. Returns the job.
 
+    A job that stops or has stopped because its add-on ended stays canceled, even if the owner has an add-on again.
+
     Raises `BadInput` if the job is unknown, and `Conflict` if the job has completed or failed.
     """
     await _lock(connection, job_id)
     job = await read(connection, job_id)
-    if job.status == "canceled" or (job.cancel_requested_at and not job.ended):
+    is_stopping = job.status == "canceled" or (job.cancel_requested_at and not job.ended)
+    if is_stopping and not job.addon_ended_at:
         return job
-    if job.ended:
+    if job.ended and not is_stopping:
         raise Conflict("JOB", f"{job.id} is {job.status} already")
     await _audit(connection, job.id, "cancel", actor)
-    if job.status == "pending":
+    if is_stopping:
+        await addon_jobs.cancel_for_good(connection, job.id)
+    elif job.status == "pending":
         # Repositories that no job has are taken for added ones, and read by a job of their own.
         await job_start.record_scope(connection, job.id)
         await end(connection, job.id, status="canceled", reason=None)

@@ -1,5 +1,6 @@
 """Starts a job or its next attempt, and decides which repositories this attempt reads."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -59,7 +60,7 @@ async def begin(connection: Connection, job_id: str, pace: Pace) -> JobPlan:
     if began and not job["attempt"]:
         await record_scope(connection, job_id)
     elif began:
-        await _reopen(connection, job_id, job["attempt"], selection)
+        await _reopen(connection, job_id, job["attempt"], selection, (job["retry"] or {}).get("left_out", []))
     if began and began["is_first"]:
         await notifications.tell(
             connection, job_id, "started", "started", f"Fetching {job['retention_days']} days of history."
@@ -124,9 +125,9 @@ on conflict (backfill_job_id, repository_id, data_type) do nothing
 """
 
 
-async def _reopen(connection: Connection, job_id: str, attempt: int, retry: Retry) -> None:
+async def _reopen(connection: Connection, job_id: str, attempt: int, retry: Retry, left_out: Sequence[str]) -> None:
     """Makes the selected repositories and types pending again that failed, were canceled or never began. Their
-    positions are kept.
+    positions are kept. Repositories of `left_out` stay as they are.
     """
     # Canceled before it began: all of it is canceled, and only what is selected is to be done.
     await record_scope(connection, job_id, canceled=True)
@@ -138,13 +139,14 @@ async def _reopen(connection: Connection, job_id: str, attempt: int, retry: Retr
           status = 'pending', attempt = $2, transition = 0, retry_count = retry_count + 1, completed_at = null,
           error_message = null, metadata = metadata - 'waiting_until' || jsonb_build_object('waiting', $4::jsonb)
         where backfill_job_id = $1 and status not in ('completed', 'skipped')
-          and ($3::uuid[] = '{}' or repository_id = any($3::uuid[]))
+          and ($3::uuid[] = '{}' or repository_id = any($3::uuid[])) and repository_id <> all($5::uuid[])
         returning repository_id::text
         """,
         job_id,
         attempt,
         retry.repository_ids,
         _turn(),
+        left_out,
     )
     repository_ids = [row["repository_id"] for row in rows]
     await connection.execute(

@@ -28,6 +28,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from store.database import Connection
+from store.job_attempts import LEFT_OUT
 from store.sweeps import Sweep, fence
 
 SILENCE = timedelta(minutes=5)
@@ -51,7 +52,7 @@ _IN_THE_MIDDLE = "(other.position <> '{}' and not other.position ? 'leg_over')"
 # Whether a sweep that has stopped will resume: in the attempt that runs, in the attempt whose turn comes, or in the one
 # that the owner's add-on is about to begin (`addon_jobs.resume_paid`). A job behind another job of its workspace does
 # not count, because that job may wait for ours, or be ours.
-_RESUMES = """
+_RESUMES = f"""
 exists (
   select from workspace_backfill_jobs job
   join workspaces w on w.id = job.workspace_id
@@ -67,12 +68,14 @@ exists (
         and not job.metadata ? 'cancel_requested_at'
       when 'pending' then
         job.attempt > 0 and other.status in ('failed', 'canceled')
-        and (job.metadata #>> '{retry,requested_at}')::timestamptz > now() - $4::interval
-        and (job.metadata #> '{retry,repository_ids}' = '[]'
-          or job.metadata #> '{retry,repository_ids}' ? other.repository_id::text)
-        and (job.metadata #> '{retry,data_types}' = '[]' or job.metadata #> '{retry,data_types}' ? other.data_type)
+        and (job.metadata #>> '{{retry,requested_at}}')::timestamptz > now() - $4::interval
+        and (job.metadata #> '{{retry,repository_ids}}' = '[]'
+          or job.metadata #> '{{retry,repository_ids}}' ? other.repository_id::text)
+        and (job.metadata #> '{{retry,data_types}}' = '[]' or job.metadata #> '{{retry,data_types}}' ? other.data_type)
+        and not coalesce(job.metadata #> '{{retry,left_out}}', '[]') ? other.repository_id::text
       when 'canceled' then
         other.status = 'canceled' and job.metadata ? 'addon_ended_at' and job.completed_at > now() - $4::interval
+        and not ({LEFT_OUT}) ? other.repository_id::text
         and coalesce(w.is_active, true) and exists (
           select from app_users u join subscription_addons addon on addon.user_id = u.auth_user_id
           where u.id = w.owner_id and addon.addon_type = 'extended_data_retention' and addon.status = 'active'

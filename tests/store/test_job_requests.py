@@ -682,3 +682,99 @@ async def test_an_attempt_knows_nothing_of_what_the_one_before_was_to_stop(world
     await world.finish()
     await world.retry()
     assert "stopping" not in await world.metadata()
+
+
+# --- An add-on that ends and returns ----------------------------------------------------------------------------------
+
+
+async def ends(world: World) -> None:
+    await world.host.execute("update subscription_addons set status = 'canceled'")
+    await stop_unpaid(world)
+
+
+async def returns(world: World) -> tuple[str, ...]:
+    await world.host.execute("update subscription_addons set status = 'active'")
+    async with world.pool.transaction() as connection:
+        return await addon_jobs.resume_paid(connection, None)
+
+
+async def statuses(world: World) -> dict[str, str]:
+    return {each.full_name: each.status for each in (await world.look()).repositories}
+
+
+@pytest.mark.parametrize("heard", [True, False], ids=["it has stopped", "it still stops"])
+async def test_a_repository_that_is_canceled_alone_stays_so_when_the_add_on_returns(world: World, heard: bool) -> None:
+    await world.begin()
+    await stop(world, "octo/a")
+    if heard:
+        await world.fails("octo/a", "canceled")
+    for attempt in (1, 2):  # the next attempt still knows
+        await ends(world)
+        await world.finish(canceled=True)
+        assert await returns(world) == (world.job_id,)
+        await world.begin()
+        assert ((await world.look()).attempt, await statuses(world)) == (
+            attempt,
+            {"octo/a": "canceled", "octo/b": "pending"},
+        )
+    await world.fails("octo/b", "completed")
+    await world.finish()
+    await world.retry()
+    await world.begin()
+    assert await statuses(world) == {"octo/a": "pending", "octo/b": "completed"}, "until a person retries it"
+
+
+@pytest.mark.parametrize("begun", [True, False], ids=["it runs", "it waits for its turn"])
+async def test_a_retry_of_some_stays_one_of_these_when_the_add_on_returns(world: World, begun: bool) -> None:
+    await world.begin()
+    await world.cancel()
+    await world.finish(canceled=True)
+    await world.retry(repositories=["octo/a"], data_types=["issues"])
+    if begun:
+        await world.begin()
+    await ends(world)
+    await world.finish(canceled=True)
+    await returns(world)
+    await world.begin()
+    assert await statuses(world) == {"octo/a": "pending", "octo/b": "canceled"}
+    retry = (await world.metadata())["retry"]
+    assert (retry["data_types"], retry["requested_by"]) == (["issues"], "purchase")
+
+
+async def test_a_retry_that_waits_is_done_after_the_add_on_has_returned(world: World) -> None:
+    await world.begin()
+    await stop(world, "octo/a")
+    await world.fails("octo/a", "canceled")
+    await world.retry(repositories=["octo/a"])
+    await ends(world)
+    await world.finish(canceled=True)
+    await returns(world)
+    await world.begin()
+    assert await statuses(world) == {"octo/a": "canceled", "octo/b": "pending"}
+    await world.fails("octo/b", "completed")
+    assert await world.finish() == "pending"
+    await world.begin()
+    assert await statuses(world) == {"octo/a": "pending", "octo/b": "completed"}
+
+
+@pytest.mark.parametrize("when", ["it still stops", "it has stopped", "it never began"])
+async def test_a_person_who_cancels_a_job_whose_add_on_has_ended_cancels_it_for_good(world: World, when: str) -> None:
+    if when != "it never began":
+        await world.begin()
+        await world.fails("octo/a")
+        await world.retry(repositories=["octo/a"])
+    await ends(world)
+    if when == "it has stopped":
+        await world.finish(canceled=True)
+    for _ in range(2):
+        await world.cancel(MEMBER)
+    if when == "it still stops":
+        await world.finish(canceled=True)
+    job = await world.look()
+    assert (job.status, job.addon_ended_at, job.retries_waiting) == ("canceled", None, 0)
+    assert "add-on" not in (job.error_message or "")
+    assert [each["action"] for each in await world.audit()].count("cancel") == 1
+    assert await returns(world) == ()
+    await world.retry(MEMBER)
+    await world.begin()
+    assert await statuses(world) == {"octo/a": "pending", "octo/b": "pending"}, "until a person retries it"
