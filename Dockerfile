@@ -1,11 +1,11 @@
 # One image for worker, webhook server and operator's commands: `python worker.py | webhook.py | starter.py ...`
-FROM python:3.11.15-slim AS install
+FROM python:3.11.15-slim@sha256:90744cff8f32887f075c47d747a173ff333e9e98801667af93c357fa9f5e28ff AS install
 WORKDIR /install
 COPY requirements.txt ./
 RUN python -m venv /venv \
     && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.txt
 
-FROM python:3.11.15-slim
+FROM python:3.11.15-slim@sha256:90744cff8f32887f075c47d747a173ff333e9e98801667af93c357fa9f5e28ff
 RUN groupadd --system --gid 10001 backfill \
     && useradd --system --uid 10001 --gid backfill --home-dir /app --shell /usr/sbin/nologin backfill
 COPY --from=install /venv /venv

@@ -26,6 +26,8 @@ LINES = (ROOT / "Dockerfile").read_text().replace("\\\n", " ").splitlines()
 INSTRUCTIONS = [(line.partition(" ")[0], line.partition(" ")[2]) for line in LINES if line and not line.startswith("#")]
 COPIES = [rest.split() for name, rest in INSTRUCTIONS if name == "COPY" and "--from" not in rest]
 COPIED = {source for *sources, _ in COPIES for source in sources}
+BASES = sorted({rest.split()[0] for name, rest in INSTRUCTIONS if name == "FROM"})
+PINNED = re.compile(r"[a-z/-]+:(v?\d+\.\d+(\.\d+)?(-pg18|-slim)?)@sha256:[0-9a-f]{64}")
 KNOWN_ELSEWHERE = ("TEMPORAL_ADDRESS",)
 """Read by temporalio.envconfig."""
 
@@ -184,8 +186,18 @@ def test_whatever_keeps_running_says_whether_it_is_well(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in SERVICES if name not in OURS])
-def test_an_image_is_named_by_its_exact_version(name: str) -> None:
-    assert re.fullmatch(r"[a-z/-]+:(v?\d+\.\d+(\.\d+)?(-pg18)?)(@sha256:[0-9a-f]{64})?", SERVICES[name]["image"])
+def test_an_image_is_named_by_its_exact_version_and_digest(name: str) -> None:
+    assert PINNED.fullmatch(SERVICES[name]["image"])
+
+
+def test_one_version_has_one_digest() -> None:
+    images = {SERVICES[name]["image"] for name in SERVICES if name not in OURS} | set(BASES)
+    assert len({image.partition("@")[0] for image in images}) == len(images)
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_the_image_is_built_on_a_digest(base: str) -> None:
+    assert PINNED.fullmatch(base)
 
 
 def test_scripts_are_shell(tmp_path: Path) -> None:
