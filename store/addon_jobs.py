@@ -9,7 +9,7 @@ from errors import RetryNow
 from messages import DATA_TYPES, Failure
 from store.addons import EXTENDED_DATA_RETENTION, OWNED
 from store.database import Connection
-from store.job_attempts import LEFT_OUT, OF_AN_ATTEMPT, PENDING_AGAIN, end, in_words
+from store.job_attempts import LEFT_OUT, OF_AN_ATTEMPT, PENDING_AGAIN, REDUCIBLE, end, in_words
 
 ADDON_ENDED = Failure(
     code="addon_ended",
@@ -205,8 +205,12 @@ async def stop_unpaid(connection: Connection, owner: UUID | None) -> tuple[str, 
 
 
 async def resume_paid(connection: Connection, owner: UUID | None) -> tuple[str, ...]:
-    """Requests a retry of each job that was canceled because its add-on ended. The owner of the workspace must have an
-    add-on again that grants at least the job's days. Returns the ids of the retried jobs.
+    """Requests a retry of each job that was canceled because its add-on ended, if the owner of the workspace has an
+    add-on. Returns the ids of the retried jobs.
+
+    If this add-on grants fewer days than the job reads, the job is reduced to these days, with a later cutoff. A job
+    that has not begun is not reduced, since another job for these days costs the same; nor is an operator's, who asked
+    for its days.
 
     `owner` is the `app_users.id` of the person whose workspaces are checked. If `owner` is None, all workspaces are
     checked. The next attempt resumes at the committed cursors. It selects what the stopped attempt selected, without
@@ -225,12 +229,32 @@ async def resume_paid(connection: Connection, owner: UUID | None) -> tuple[str, 
             ))
         from owned
         where job.workspace_id = owned.workspace_id and is_active and job.status = 'canceled'
-          and metadata ? 'addon_ended_at' and owned.days >= job.retention_days
-        returning job.id
+          and metadata ? 'addon_ended_at' and (owned.days >= job.retention_days or owned.days > 0 and {REDUCIBLE})
+        returning job.id, job.retention_days > owned.days as is_reduced, owned.days
         """,
         owner,
     )
+    for row in rows:
+        if row["is_reduced"]:
+            await _reduce(connection, row["id"], row["days"])
     return tuple(str(row["id"]) for row in rows)
+
+
+async def _reduce(connection: Connection, job_id: UUID, days: int) -> None:
+    """Reduces a job to `days`. It no longer is the job of its purchase: if the larger add-on is bought again, the
+    larger job is created anew, and resumes from what this job has covered.
+    """
+    await connection.execute(
+        """
+        update workspace_backfill_jobs set
+            retention_days = $2::int, cutoff_at = created_at - make_interval(hours => 24 * $2::int),
+            purchase_key = case when purchase_key is not null then id::text end,
+            metadata = metadata || jsonb_build_object('reduced_from', retention_days)
+        where id = $1
+        """,
+        job_id,
+        days,
+    )
 
 
 async def cancel_for_good(connection: Connection, job_id: str) -> None:

@@ -28,6 +28,10 @@ LEFT_OUT = """
 """SQL for the repositories that somebody canceled alone in the present attempt of a job (`job`), or that this attempt
 had left out for that."""
 
+REDUCIBLE = "(job.started_at is not null and job.requested_by <> 'operator')"
+"""SQL for whether a job (`job`) that was canceled because its add-on ended resumes with a smaller add-on. Its pages
+would be paid for again by another job: only complete sweeps leave coverage."""
+
 METADATA_AT_THE_END = """
     case
         when $2 <> 'canceled' and metadata ? 'retries_waiting'

@@ -28,7 +28,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from store.database import Connection
-from store.job_attempts import LEFT_OUT
+from store.job_attempts import LEFT_OUT, REDUCIBLE
 from store.sweeps import Sweep, fence
 
 SILENCE = timedelta(minutes=5)
@@ -79,7 +79,7 @@ exists (
         and coalesce(w.is_active, true) and exists (
           select from app_users u join subscription_addons addon on addon.user_id = u.auth_user_id
           where u.id = w.owner_id and addon.addon_type = 'extended_data_retention' and addon.status = 'active'
-            and addon.retention_days >= job.retention_days)
+            and (addon.retention_days >= job.retention_days or {REDUCIBLE}))
       else false
     end)
 """

@@ -104,8 +104,7 @@ class ThreadReader:
         of a leg's reviews, if they are to be fetched now. Otherwise the turn sends the request of the phase.
         """
         await self._queue.look()
-        due = self._due(position)
-        if due is not None:
+        if (due := self._due(position)) is not None:
             return await self._parts.turn(position, due)
         if position.phase == "review_comments" and not position.looked_again:
             turn = await self._second_look.turn(position)
@@ -217,6 +216,9 @@ class ThreadReader:
         The page that crosses the cutoff is stored whole (rule 4).
         """
         cutoff_at = self._sweep.cutoff_at
+        if position.cursor is not None and position.updated_at is not None and position.updated_at < cutoff_at:
+            # The job was reduced to fewer days after that page was stored.
+            return Turn(position.to_catch_up(below=position.cursor))
         try:
             request = self._page(position, self._sizes.ask("page"))
             read = unless_blank(await self._look_ahead.answer(request), position.seen)
@@ -373,8 +375,7 @@ class ThreadReader:
         if self._due(position) is not None:
             return
         if self._all_reviews_shown(position):
-            request = self._review_comments.next(position)
-            if request is not None:
+            if (request := self._review_comments.next(position)) is not None:
                 self._look_ahead.send_early(request)
         elif position.phase == "history" and position.cursor is not None:
             self._look_ahead.send_early(self._page(position, self._sizes.size("page")))
@@ -394,7 +395,6 @@ class ThreadReader:
             return position.swept
         if not position.swept or position.updated_at is None or position.floor is None or position.total is None:
             return position.total
-        done = (position.floor - position.updated_at) / max(
-            position.floor - self._sweep.cutoff_at, timedelta(seconds=1)
-        )
+        span = max(position.floor - self._sweep.cutoff_at, timedelta(seconds=1))
+        done = (position.floor - position.updated_at) / span
         return min(position.total, max(position.swept, round(position.swept / max(done, 0.001))))

@@ -110,6 +110,21 @@ class Direct(Backfill):
             await self._run(await self._working(), job_id)
         return await super().ended(job_id, within=within)
 
+    async def read_some(self, job_id: str, *, leg: Leg, slices: int | None = None) -> None:
+        """Begins the job, and reads so many slices of each type of its only repository (None: the leg), as if its
+        workers were gone then.
+        """
+        its = await self._working()
+        plan: JobPlan = await _attempted(its.jobs.begin_job, BeginJob(job_id=job_id))
+        line = NextRepositories(job_id=job_id, after=None, limit=2)
+        [repository] = await _attempted(its.jobs.next_repositories, line)
+        backfill = _of(plan, repository, leg)
+        scope: RepositoryScope = await _attempted(its.jobs.inspect_repository, backfill)
+        if slices is None:
+            await _leg(its, backfill, scope)
+        for slice_ in _slices(backfill, scope, scope.data_types, set()) * (slices or 0):
+            await its.slice(slice_)
+
     async def close(self) -> None:
         await self._stack.aclose()
         await super().close()
@@ -165,18 +180,7 @@ class Direct(Backfill):
 
 async def _repository(its: _Worker, plan: JobPlan, repository: RepositoryRef) -> RepositoryOutcome:
     for leg in LEGS:
-        backfill = RepositoryBackfill(
-            job_id=plan.job_id,
-            workspace_id=plan.workspace_id,
-            attempt=plan.attempt,
-            repository=repository,
-            cutoff_at=plan.cutoff_at,
-            retention_days=plan.retention_days,
-            data_types=plan.data_types,
-            pace=plan.pace,
-            leg=leg,
-            down_to=plan.recent_since if leg == "recent" else None,
-        )
+        backfill = _of(plan, repository, leg)
         try:
             scope: RepositoryScope = await _attempted(its.jobs.inspect_repository, backfill)
         except ApplicationError as error:
@@ -193,25 +197,47 @@ async def _repository(its: _Worker, plan: JobPlan, repository: RepositoryRef) ->
     return RepositoryOutcome(repository=repository, status=status, types=outcomes)
 
 
+def _of(plan: JobPlan, repository: RepositoryRef, leg: Leg) -> RepositoryBackfill:
+    return RepositoryBackfill(
+        job_id=plan.job_id,
+        workspace_id=plan.workspace_id,
+        attempt=plan.attempt,
+        repository=repository,
+        cutoff_at=plan.cutoff_at,
+        retention_days=plan.retention_days,
+        data_types=plan.data_types,
+        pace=plan.pace,
+        leg=leg,
+        down_to=plan.recent_since if leg == "recent" else None,
+    )
+
+
+def _slices(
+    backfill: RepositoryBackfill, scope: RepositoryScope, types: Sequence[DataType], behind: set[DataType]
+) -> list[SweepSlice]:
+    """Returns the next slice of each of these types. The types of `behind` go on in the next leg."""
+    threads = THREADS & {*types}
+    return [
+        SweepSlice(
+            job_id=backfill.job_id,
+            repository=scope.repository,
+            data_type=each,
+            cutoff_at=backfill.cutoff_at,
+            pace=backfill.pace,
+            threads_ended=not (threads | behind & THREADS),
+            down_to=backfill.down_to,
+            leg=backfill.leg,
+            threads_behind=bool(behind & THREADS) and not threads,
+        )
+        for each in types
+    ]
+
+
 async def _leg(its: _Worker, backfill: RepositoryBackfill, scope: RepositoryScope) -> list[TypeOutcome] | None:
     """Runs the types side by side, slice by slice. Returns what became of each; None: some go on in the next leg."""
     types, behind, outcomes = list(scope.data_types), set[DataType](), list(scope.settled)
     while types:
-        threads = THREADS & {*types}
-        slices = [
-            SweepSlice(
-                job_id=backfill.job_id,
-                repository=scope.repository,
-                data_type=each,
-                cutoff_at=backfill.cutoff_at,
-                pace=backfill.pace,
-                threads_ended=not (threads | behind & THREADS),
-                down_to=backfill.down_to,
-                leg=backfill.leg,
-                threads_behind=bool(behind & THREADS) and not threads,
-            )
-            for each in types
-        ]
+        slices = _slices(backfill, scope, types, behind)
         for data_type, result in zip(
             types[:], await asyncio.gather(*(its.slice(each) for each in slices)), strict=True
         ):
