@@ -32,7 +32,7 @@ from sandbox.github.faults import (
 from sandbox.proxy import Way
 from tests.support.chaos.customers import Customers
 from tests.support.chaos.schedule import CONNECTIONS, Kind, Strike
-from tests.support.chaos.system import Program, System
+from tests.support.chaos.system import ABSENT, Program, System
 from tests.support.shop import connected
 from tests.support.waiting import PATIENCE, eventually
 
@@ -199,7 +199,7 @@ class Strikes:
     async def _fill_postgres(self, strike: Strike) -> int:
         """Breaks all connections to Postgres and takes every free one. Returns 1 if the server refuses the next one."""
         async with AsyncExitStack() as stack:
-            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with contextlib.suppress(*ABSENT):
                 mine = await stack.enter_async_context(connected(self._system.dsn))
                 await mine.execute(OTHERS_END)
                 try:
@@ -213,7 +213,7 @@ class Strikes:
     async def _lock_postgres(self, strike: Strike) -> int:
         """Locks a table, as somebody's migration would. Returns how many statements waited for it at the end."""
         table = ("backfill_sweeps", "pull_requests", "workspace_backfill_progress", "github_budgets")[strike.dice % 4]
-        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+        with contextlib.suppress(*ABSENT):
             async with connected(self._system.dsn) as connection, connection.transaction():
                 await connection.execute(f"lock table {table} in access exclusive mode", timeout=10)
                 await asyncio.sleep(strike.seconds)
@@ -238,7 +238,7 @@ class Strikes:
         return sum(log.read_text(errors="replace").count("No space left on device") for log in logs)
 
     async def _hang_up(self, _strike: Strike) -> int:
-        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+        with contextlib.suppress(*ABSENT):
             async with connected(self._system.dsn) as connection:
                 return len(await connection.fetch(OTHERS_END))
         return 0

@@ -73,6 +73,10 @@ create trigger chaos_record after update on backfill_sweeps for each row execute
 freed, by a pause): no row tells that afterwards."""
 
 
+ABSENT = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What a connection raises while Postgres crashes, is away, or starts."""
+
+
 class Program:
     """One of the project's programs. Whenever it ends, it is started again, as by a supervisor."""
 
@@ -163,7 +167,7 @@ class System:
         """Runs a query on a connection of its own. Tries again while Postgres does not answer."""
         async with asyncio.timeout(PATIENCE):
             while True:
-                with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+                with contextlib.suppress(*ABSENT):
                     async with connected(self.dsn) as connection:
                         return await connection.fetch(query, *arguments)
                 await asyncio.sleep(0.2)
