@@ -242,7 +242,7 @@ class Stage:
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
         port_file.unlink(missing_ok=True)  # another stage on the same processes has servers of the same names
         process = self._processes.start(name, command, env=environment)
-        process.wait_ready(written(port_file), within=120)
+        process.wait_ready(written(port_file), within=PATIENCE_SECONDS)  # it makes its repositories first
         return process, f"http://{LOOPBACK}:{port_file.read_text().strip()}"
 
     def _environment(self, number: int, dsn: str, url: str) -> dict[str, str]:
