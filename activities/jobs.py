@@ -103,7 +103,10 @@ class JobActivities:
                 repositories = await transitions.next_repositories(
                     connection, those.job_id, None, len(those.repository_ids), those.repository_ids
                 )
-            survey = surveys.survey(self._database, self._github, those.job_id, repositories, stop)
+            info = activity.info()
+            within = info.schedule_to_close_timeout
+            ends_at = info.scheduled_time + within if within else None
+            survey = surveys.survey(self._database, self._github, those.job_id, repositories, stop, ends_at)
             return await stopping_at_a_boundary(survey, stop)
         except RetryLater as error:
             # A few seconds more, so that not all surveys that wait for one limit ask at the same moment.

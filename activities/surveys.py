@@ -34,6 +34,8 @@ SHORTEST_WAIT = 0.5
 """Shortest wait for the end of a limit, in seconds."""
 WAITS_IN_PLACE = timedelta(seconds=5)
 """Longest wait for which the survey keeps its slot. For a longer wait it ends, and continues as another attempt."""
+NEXT_ATTEMPT = timedelta(seconds=30)
+"""Time that another attempt needs at least."""
 WAITS_FOR = timedelta(minutes=5)
 """Limits that end later are not waited for. The sweeps then send the requests whose budget is not used up."""
 
@@ -56,10 +58,16 @@ class Surveyed:
 
 
 async def survey(
-    database: Database, github: GitHub, job_id: str, repositories: Sequence[RepositoryRef], stop: asyncio.Event
+    database: Database,
+    github: GitHub,
+    job_id: str,
+    repositories: Sequence[RepositoryRef],
+    stop: asyncio.Event,
+    ends_at: datetime | None = None,
 ) -> Surveyed:
     """Surveys these repositories, and reads the small repositories whole. A job surveys each repository once. Once
-    `stop` is set, no further request is sent.
+    `stop` is set, no further request is sent. `ends_at` is the end of the time for all attempts; None: there is none. A
+    limit that leaves no time for another attempt is not waited for.
 
     Raises `RetryLater` if a limit of GitHub's stops the survey for a while. The repositories show that wait. The next
     call continues where this call stopped. No other error of the taxonomy is raised. A repository that GitHub does not
@@ -73,7 +81,9 @@ async def survey(
         private = await surveys.private(connection, ids)
         data_types, cutoff_at = await surveys.scope(connection, job_id)
         covered = await surveys.covered(connection, job_id, ids)
-    page = _Page(database, github, job_id, data_types, cutoff_at, covered, stop)
+        # The limit of the attempt before is over. If this attempt is the last and is killed, nothing else says so.
+        await surveys.show_wait(connection, job_id, ids, None)
+    page = _Page(database, github, job_id, data_types, cutoff_at, covered, stop, ends_at)
     left = []
     for each in repositories:
         if each.github_id and each.repository_id not in begun:
@@ -118,6 +128,7 @@ class _Page:
         cutoff_at: datetime,
         covered: Mapping[str, Sequence[str]],
         stop: asyncio.Event,
+        ends_at: datetime | None,
     ) -> None:
         self._database = database
         self._github = github
@@ -126,6 +137,7 @@ class _Page:
         self._cutoff_at = cutoff_at
         self._covered = covered
         self._stop = stop
+        self._ends_at = ends_at
         self._until = monotonic() + SENDS_FOR.total_seconds()
         self._answers: dict[str, Prefetched] = {}
         self._storing = asyncio.Lock()
@@ -252,7 +264,8 @@ class _Page:
         seconds = max(left.total_seconds(), SHORTEST_WAIT)
         is_away = limit.waits_for == "github_away"
         if is_away or left > WAITS_IN_PLACE or monotonic() + seconds >= self._until:
-            if left <= WAITS_FOR and (self.limit is None or self.limit.at < limit.at):
+            in_time = self._ends_at is None or limit.at <= self._ends_at - NEXT_ATTEMPT
+            if left <= WAITS_FOR and in_time and (self.limit is None or self.limit.at < limit.at):
                 self.limit = limit
             return False
         try:

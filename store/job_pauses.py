@@ -8,6 +8,8 @@ In the row of a paused job, `metadata.paused_at` says since when the job is paus
 from dataclasses import dataclass
 from datetime import datetime
 
+from messages import Waiting
+from store import shown_waits
 from store.database import Connection
 
 
@@ -42,15 +44,7 @@ async def end(connection: Connection, job_id: str) -> None:
         """,
         job_id,
     )
-    await connection.execute(
-        """
-        update workspace_backfill_progress set metadata = jsonb_set(metadata, '{waiting}', jsonb_build_object(
-            'reason', 'turn', 'since', now()
-        ))
-        where backfill_job_id = $1 and metadata #>> '{waiting,reason}' = 'paused'
-        """,
-        job_id,
-    )
+    await shown_waits.show(connection, job_id, shown_waits.turn(), in_place_of=("paused",))
 
 
 async def free_places(connection: Connection, job_id: str) -> None:
@@ -75,17 +69,7 @@ async def free_places(connection: Connection, job_id: str) -> None:
         """,
         job_id,
     )
-    await connection.execute(
-        """
-        update workspace_backfill_progress set
-            metadata = metadata - 'waiting_until' || jsonb_build_object('waiting', jsonb_build_object(
-                'reason', 'paused', 'since', $2::timestamptz
-            ))
-        where backfill_job_id = $1 and status in ('pending', 'in_progress')
-        """,
-        job_id,
-        paused_at,
-    )
+    await shown_waits.show(connection, job_id, Waiting(reason="paused", since=paused_at))
 
 
 @dataclass(frozen=True)

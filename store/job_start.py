@@ -1,12 +1,11 @@
 """Starts a job or its next attempt, and decides which repositories this attempt reads."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 from errors import JobOver
-from messages import JobPlan, Pace, Retry, Waiting
-from store import addon_jobs, notifications, parts
+from messages import JobPlan, Pace, Retry
+from store import addon_jobs, notifications, parts, shown_waits
 from store.database import Connection
 
 RECENT = timedelta(days=90)
@@ -93,7 +92,7 @@ async def record_scope(connection: Connection, job_id: str, *, canceled: bool = 
     if not await connection.fetchval(
         "select exists (select from workspace_backfill_progress where backfill_job_id = $1)", job_id
     ):
-        status, metadata = ("canceled", {}) if canceled else ("pending", {"waiting": _turn()})
+        status, metadata = ("canceled", {}) if canceled else ("pending", {"waiting": shown_waits.turn().as_json()})
         await connection.execute(_SCOPE, job_id, status, metadata)
 
 
@@ -145,7 +144,7 @@ async def _reopen(connection: Connection, job_id: str, attempt: int, retry: Retr
         job_id,
         attempt,
         retry.repository_ids,
-        _turn(),
+        shown_waits.turn().as_json(),
         left_out,
     )
     repository_ids = [row["repository_id"] for row in rows]
@@ -160,8 +159,3 @@ async def _reopen(connection: Connection, job_id: str, attempt: int, retry: Retr
         list(retry.data_types),
     )
     await parts.forgive(connection, job_id, repository_ids)
-
-
-def _turn() -> dict[str, Any]:
-    """Returns the wait to store for a repository that has not begun: since now, the repository waits for its turn."""
-    return Waiting(reason="turn", since=datetime.now(UTC)).as_json()

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from messages import Waiting
+from messages import Waiting, WaitingReason
+from store import shown_waits
 from store.coverage import PLAN_VERSION
 from store.database import Connection
 
@@ -109,21 +110,14 @@ async def show_wait(
 
     A repository that waits for something else, or has begun, is not changed.
     """
-    await connection.execute(
-        """
-        with still as (
-          select repository_id from workspace_backfill_progress
-          where backfill_job_id = $1 and repository_id = any($2::uuid[]) and status = 'pending'
-            and (metadata #>> '{waiting,reason}' in ('github_limit', 'github_away')
-              or $3::jsonb is not null and metadata #>> '{waiting,reason}' = 'turn')
-          order by repository_id for update)
-        update workspace_backfill_progress p set metadata = jsonb_set(p.metadata, '{waiting}', coalesce($3,
-          jsonb_build_object('reason', 'turn', 'since', now())))
-        from still where p.backfill_job_id = $1 and p.repository_id = still.repository_id
-        """,
+    own: tuple[WaitingReason, ...] = ("github_limit", "github_away")
+    await shown_waits.show(
+        connection,
         job_id,
-        list(repository_ids),
-        waiting.as_json() if waiting else None,
+        waiting or shown_waits.turn(),
+        statuses=("pending",),
+        in_place_of=own if waiting is None else (*own, "turn"),
+        repository_ids=repository_ids,
     )
 
 

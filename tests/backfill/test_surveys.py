@@ -437,6 +437,37 @@ async def test_a_limit_that_ends_in_an_hour_is_not_waited_for_by_a_survey(stage:
     await them.agrees()
 
 
+async def test_a_survey_does_not_wait_for_a_limit_that_leaves_no_time_for_another_attempt(stage: Stage) -> None:
+    """Its repositories would show that wait while they wait for their turn."""
+    them = stage.of(small("one", **SOME), small("two", **SOME))
+    them.github.faults.add(SecondaryLimit(retry_after=60), operation="SmallRepositories")
+
+    async def over() -> None:
+        await them.rows("update github_budgets set state = state - '{paused_until,slowed}'::text[]")
+
+    asked = await them.job(within=timedelta(seconds=80), between=over)
+    assert (asked["Survey"], asked["SmallRepositories"]) == (1, 1)
+    assert [row["waiting"]["reason"] for row in them.surveyed] == ["turn", "turn"]
+    await them.agrees()
+
+
+async def test_the_attempt_after_a_limit_shows_it_no_longer(stage: Stage) -> None:
+    them = stage.of(small("one", **SOME))
+    shown, loop = [], asyncio.get_running_loop()
+
+    def look() -> None:
+        [row] = asyncio.run_coroutine_threadsafe(them.rows(WAITS), loop).result()
+        shown.append(row["waiting"]["reason"])
+
+    async def over() -> None:
+        await them.rows("update github_budgets set state = state - '{paused_until,slowed}'::text[]")
+        them.github.faults.add(After(look), operation="Survey")
+
+    them.github.faults.add(SecondaryLimit(retry_after=60), operation="Survey")
+    await them.job(limits=1, at_limit=over)
+    assert shown == ["turn"], "while it asks"
+
+
 async def test_a_repository_that_has_begun_shows_no_wait_of_a_survey(stage: Stage) -> None:
     them = stage.of(small("one", **SOME))
     await them.job()

@@ -1,6 +1,7 @@
 """Attempts of an activity in the test's own process. If it asks Temporal, nobody has paused it."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from temporalio.client import Client
@@ -17,5 +18,8 @@ class _Client:
         return _Handle()
 
 
-def environment() -> ActivityEnvironment:
-    return ActivityEnvironment(client=cast(Client, _Client()))
+def environment(*, within: timedelta | None = None) -> ActivityEnvironment:
+    """An attempt that is scheduled now. `within` is the time for all attempts; None: there is no end."""
+    its = ActivityEnvironment(client=cast(Client, _Client()))
+    its.info = replace(its.info, scheduled_time=datetime.now(UTC), schedule_to_close_timeout=within)
+    return its

@@ -67,6 +67,7 @@ class Surveying:
         days: int = 10_000,
         types: Sequence[DataType] = TYPES,
         surveys: int = 1,
+        within: timedelta | None = None,
         survey: Callable[[Database, GitHub, str, Sequence[RepositoryRef]], Awaitable[None]] | None = None,
         between: Callable[[], Awaitable[object]] | None = None,
         limits: int = 0,
@@ -76,7 +77,8 @@ class Surveying:
         route.
 
         `survey` takes the place of the activity. `between` is called after it, before the first repository begins.
-        The survey fails `limits` times because of a limit; then `at_limit` is called, and it is attempted again.
+        `within` is the time for all attempts of the survey. It fails `limits` times because of a limit; then `at_limit`
+        is called, and it is attempted again.
         """
         before, url = len(self.github.log), self.github.url
         if not self._workspace_id:
@@ -113,7 +115,7 @@ class Surveying:
                 if at_limit is not None:
                     await at_limit()
             for _ in range(surveys if survey is None else 0):
-                self.long = await environment().run(jobs.survey_page, those)
+                self.long = await environment(within=within).run(jobs.survey_page, those)
             self.surveyed = await self.rows("select metadata -> 'waiting' as waiting from workspace_backfill_progress")
             if between is not None:
                 await between()
