@@ -51,14 +51,14 @@ PATIENCE_SECONDS_EACH = 5.0
 
 
 @dataclass(frozen=True)
-class Case:
+class Size:
     """A number of workspaces, each of which has the same number of repositories of its own."""
 
     workspaces: int
     repositories: int
 
     @classmethod
-    def parse(cls, text: str) -> "Case":
+    def parse(cls, text: str) -> "Size":
         """Returns the case in a text such as `50x5`. Raises `ValueError` for any other text."""
         found = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
         if found is None:
@@ -78,7 +78,7 @@ class Case:
 class Grown:
     """The results of one case."""
 
-    case: Case
+    case: Size
     rows: int
     """Of threads, with what hangs on them, and of events."""
     cost: Cost
@@ -106,7 +106,7 @@ class Grown:
 class ScaleStage(Stage):
     """Runs cases one after the other, each with a new database, a stand-in and workers of its own."""
 
-    async def grown(self, case: Case, latency_ms: float) -> Grown:
+    async def grown(self, case: Size, latency_ms: float) -> Grown:
         self._runs += 1
         small = bench.stage.Case(case.name, TYPES, small=case.total, latency_ms=latency_ms)
         repositories = await asyncio.to_thread(small.repositories)
@@ -254,7 +254,7 @@ def tables(every: Sequence[Grown]) -> Group:
     return Group(table, "", per, "", report.aims_table(aims(every)), *faults[:20])
 
 
-async def run(processes: Processes, cases: Sequence[Case], latency_ms: float, progress: Console) -> list[Grown]:
+async def run(processes: Processes, cases: Sequence[Size], latency_ms: float, progress: Console) -> list[Grown]:
     stage = ScaleStage(processes, postgres.start(processes), temporal.start(processes))
     await stage.open()
     found = []
@@ -267,12 +267,12 @@ async def run(processes: Processes, cases: Sequence[Case], latency_ms: float, pr
 
 def main() -> int:
     parser = argparse.ArgumentParser("python -m bench.scale", description="What grows with how much there is.")
-    parser.add_argument("--case", action="append", type=Case.parse, help="workspaces x repositories of each; repeat")
+    parser.add_argument("--case", action="append", type=Size.parse, help="workspaces x repositories of each; repeat")
     parser.add_argument("--latency-ms", type=float, default=0, help="of every request")
     parser.add_argument("--json", action="store_true", help="to standard output, instead of tables")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    cases = given.case or [Case.parse(each) for each in CASES]
+    cases = given.case or [Size.parse(each) for each in CASES]
     try:
         with (
             tempfile.TemporaryDirectory(prefix="workspace-backfill-bench-") as name,
