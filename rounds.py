@@ -1,10 +1,10 @@
-"""Keeps the loops of a server alive while Postgres does not answer, and after a bug."""
+"""Keeps the loops of a process alive while a server does not answer, and after a bug."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from errors import RetryNow
+from errors import BackfillError, RetryNow
 
 
 class Rounds:
@@ -12,12 +12,26 @@ class Rounds:
     first is logged.
     """
 
-    def __init__(self, logger: Any, *, waiting: str, broken: str) -> None:
-        """`waiting` is the message to log if Postgres does not answer, and `broken` the message for any other error."""
+    def __init__(
+        self,
+        logger: Any,
+        *,
+        waiting: str,
+        broken: str,
+        again: str = "",
+        waits_for: tuple[type[BackfillError], ...] = (RetryNow,),
+    ) -> None:
+        """`waiting` is the message to log for the errors of `waits_for`, and `broken` the message for any other error.
+        `waits_for` is by default a Postgres that does not answer. `again` is the message to log for the first round
+        that succeeds after failed ones; if it is empty, nothing is logged.
+        """
         self._logger = logger
         self._waiting = waiting
         self._broken = broken
-        self._has_failed = False
+        self._again = again
+        self._waits_for = waits_for
+        self.error: Exception | None = None
+        """Why the last round failed; None if it succeeded."""
 
     @contextmanager
     def round(self) -> Iterator[None]:
@@ -26,14 +40,25 @@ class Rounds:
         """
         try:
             yield
-        except RetryNow as error:
-            if not self._has_failed:
+        except self._waits_for as error:
+            if self.error is None:
                 self._logger.warning(self._waiting, error=error.message)
-            self._has_failed = True
-        except Exception:
-            # A bug in one loop must not end the server, which goes on with everything else.
-            if not self._has_failed:
+            self.error = error
+        except Exception as error:
+            # A bug in one loop must not end the process, which goes on with everything else.
+            if self.error is None:
                 self._logger.exception(self._broken)
-            self._has_failed = True
+            self.error = error
         else:
-            self._has_failed = False
+            if self.error is not None and self._again:
+                self._logger.info(self._again)
+            self.error = None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the last round failed, in words. None if it succeeded."""
+        if self.error is None:
+            return None
+        return (
+            str(self.error) if isinstance(self.error, self._waits_for) else f"{type(self.error).__name__}: {self.error}"
+        )

@@ -18,6 +18,7 @@ from reconciler.answers import unreachable
 from reconciler.lives import ENDS, Life, describe_all, how, life_of
 from reconciler.paused_slices import PausedSliceWatch
 from reconciler.telling import signal, start_archive, stop, tell_of_pause
+from rounds import Rounds
 from store import archive_reads, budgets, job_estimates, job_pauses, job_signals
 from store.addon_jobs import WorkspaceRepository
 from store.database import Connection, Database
@@ -72,7 +73,13 @@ class Reconciler:
         self._client = client
         self._usable: frozenset[str] | None = None
         self._hurried = asyncio.Event()
-        self._trouble: str | None = None
+        self._rounds = Rounds(
+            log,
+            waiting="jobs wait for a server",
+            broken="jobs cannot be reconciled",
+            again="jobs are reconciled again",
+            waits_for=(Unreachable, RetryNow, BadInput),
+        )
         self._heard_at = monotonic()
         """When Temporal last answered."""
         self._followed_at = -FOLLOWED.total_seconds()
@@ -83,14 +90,14 @@ class Reconciler:
     @property
     def trouble(self) -> str | None:
         """Why the last round failed, such as a server that did not answer. None if the last round succeeded."""
-        return self._trouble
+        return self._rounds.trouble
 
     @property
     def silence(self) -> timedelta:
         """How long Temporal has not answered. Zero if the last round succeeded. A round that failed for another reason,
         such as Postgres, sets the time back to zero.
         """
-        return timedelta(seconds=monotonic() - self._heard_at) if self._trouble else timedelta()
+        return timedelta(seconds=monotonic() - self._heard_at) if self._rounds.error else timedelta()
 
     def hurry(self) -> None:
         """Lets the next round begin at once. To be called after a job was committed."""
@@ -102,7 +109,10 @@ class Reconciler:
         try:
             while not stop.is_set():
                 self._hurried.clear()
-                await self._attempt()
+                with self._rounds.round():
+                    await self.reconcile()
+                if not isinstance(self._rounds.error, Unreachable | BadInput):
+                    self._heard_at = monotonic()
                 hurried = asyncio.ensure_future(self._hurried.wait())
                 await asyncio.wait(
                     (stopped, hurried), timeout=INTERVAL.total_seconds(), return_when=asyncio.FIRST_COMPLETED
@@ -110,25 +120,6 @@ class Reconciler:
                 hurried.cancel()
         finally:
             stopped.cancel()
-
-    async def _attempt(self) -> None:
-        try:
-            await self.reconcile()
-        except (Unreachable, RetryNow, BadInput) as error:
-            if self._trouble is None:
-                log.warning("jobs wait for a server", error=str(error))
-            self._trouble = str(error)
-            if isinstance(error, RetryNow):  # Postgres'; Temporal may not have been asked
-                self._heard_at = monotonic()
-        except Exception as error:
-            # A bug here must not take the process with it: what it serves besides goes on, and this is tried again.
-            if self._trouble is None:
-                log.exception("jobs cannot be reconciled")
-            self._trouble, self._heard_at = f"{type(error).__name__}: {error}", monotonic()
-        else:
-            if self._trouble is not None:
-                log.info("jobs are reconciled again")
-            self._trouble, self._heard_at = None, monotonic()
 
     async def reconcile(self) -> None:
         """Runs one round: tells Temporal of new jobs and of changes, and ends jobs whose workflow is gone. Raises

@@ -6,7 +6,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from errors import RetryNow
+from errors import RetryNow, Unreachable
 from rounds import Rounds
 
 AWAY, BUG = RetryNow("database", "Postgres is away"), KeyError("name")
@@ -36,6 +36,19 @@ def logged(*rounds: Exception | None) -> list[str]:
 )
 def test_of_failed_rounds_in_a_row_the_first_is_logged(rounds: tuple[Exception | None, ...], lines: list[str]) -> None:
     assert logged(*rounds) == lines
+
+
+def test_what_it_waits_for_is_told_in_its_own_words_until_a_round_succeeds() -> None:
+    loop = Rounds(structlog.get_logger(), waiting="waiting", broken="broken", again="again", waits_for=(Unreachable,))
+    away, told = Unreachable("Temporal", "does not answer"), []
+    with capture_logs() as lines:
+        for error in (away, AWAY, None, None):
+            with loop.round():
+                if error is not None:
+                    raise error
+            told.append(loop.trouble)
+    assert told == [str(away), f"RetryNow: {AWAY}", None, None]
+    assert [line["event"] for line in lines] == ["waiting", "again"]
 
 
 def test_a_cancel_ends_the_loop() -> None:
