@@ -1,7 +1,8 @@
 """Settings from the environment and `.env`, in one small class for each part of the system.
 
-A command loads the parts that it needs (`load`) before it starts anything. If settings of a part are missing or wrong,
-one `BadInput` names all of them in one line. The error never shows the value of a secret.
+A command loads the parts that it needs (`load`) before it starts anything; a server checks all of them first (`check`).
+If settings are missing or wrong, one `BadInput` names all of them in one line. The error never shows the value of a
+secret.
 """
 
 import base64
@@ -549,10 +550,34 @@ def load(part: type[PartT]) -> PartT:
     except UnicodeDecodeError:
         raise BadInput(".env", "is no text in UTF-8") from None
     except ValidationError as error:
-        problems = []
-        for problem in error.errors(include_input=False, include_url=False, include_context=False):
-            name = str(problem["loc"][0]).upper() if problem["loc"] else ""
-            text = "missing" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
-            problems.append(f"{name}: {text}" if name else text)
-        name, _, text = "; ".join(problems).partition(": ")
-        raise BadInput(name, text) from None
+        raise _bad_input(_problems(error)) from None
+
+
+def check(*parts: type[_Part]) -> None:
+    """Raises one `BadInput` for all settings of these parts that are missing or wrong, as `load` does for one part. A
+    program calls it first, so that nobody has to start it once for each part.
+    """
+    problems: list[str] = []
+    for part in parts:
+        try:
+            part()
+        except UnicodeDecodeError:
+            raise BadInput(".env", "is no text in UTF-8") from None
+        except ValidationError as error:
+            problems += _problems(error)
+    if problems:
+        raise _bad_input(list(dict.fromkeys(problems)))
+
+
+def _problems(error: ValidationError) -> list[str]:
+    problems = []
+    for problem in error.errors(include_input=False, include_url=False, include_context=False):
+        name = str(problem["loc"][0]).upper() if problem["loc"] else ""
+        text = "missing" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
+        problems.append(f"{name}: {text}" if name else text)
+    return problems
+
+
+def _bad_input(problems: list[str]) -> BadInput:
+    name, _, text = "; ".join(problems).partition(": ")
+    return BadInput(name, text)

@@ -248,6 +248,10 @@ async def serve(stop: asyncio.Event) -> None:
     """Serves until `stop` is set. Raises `BadInput` for wrong settings, and `Unreachable` if Postgres does not answer
     at the start.
     """
+    settings.check(
+        *(settings.Polar, settings.Webhook, settings.Api, settings.CodecServer, settings.Payloads, settings.Database),
+        *(settings.Temporal, settings.Mail, settings.Notify, settings.Traces),
+    )
     polar, listen = settings.load(settings.Polar), settings.load(settings.Webhook)
     callers, codec = settings.load(settings.Api), settings.load(settings.CodecServer)
     encryption = settings.load(settings.Payloads)

@@ -176,6 +176,11 @@ async def work(stop: asyncio.Event) -> None:
     """Reads the settings, connects, and works until `stop` is set. Raises `Unreachable` once Temporal has been silent
     for `TEMPORAL_SILENCE_SECONDS`, because this process would then get no more work.
     """
+    settings.check(
+        *(settings.Worker, settings.Temporal, settings.Database, settings.GitHub, settings.Embeddings),
+        *(settings.PolarApi, settings.Archive, settings.Versioning, settings.Payloads, settings.Metrics),
+        settings.Traces,
+    )
     worker_setting = settings.load(settings.Worker)
     task_queue = settings.load(settings.Temporal).temporal_task_queue
     database_setting = settings.load(settings.Database)
@@ -184,7 +189,6 @@ async def work(stop: asyncio.Event) -> None:
     polar_setting = settings.load(settings.PolarApi)
     archive_url = settings.load(settings.Archive).gh_archive_url
     versioning = settings.load(settings.Versioning)
-    settings.load(settings.Payloads)
     for secret in (embeddings_setting.key, polar_setting.token):
         logs.register_secret(secret or "")
     size = worker_setting.activities_at_once * len(worker_setting.worker_queues) + 2

@@ -87,6 +87,7 @@ class Page:
             lstrip_blocks=True,
         )
         self._shell = templates.get_template("data_retention.html")
+        self._not_found = templates.get_template("not_found.html").render().encode()
 
     def add_to(self, app: web.Application) -> None:
         """Adds the page's routes to the application, for GET and HEAD."""
@@ -100,12 +101,14 @@ class Page:
 
     async def settings_page(self, request: web.Request) -> web.StreamResponse:
         """Serves the page. The page is the same for every workspace, even for one that does not exist. Only the API
-        checks what the reader may see.
+        checks what the reader may see. For an id that no workspace can have, serves a page that says so.
         """
         try:
             workspace = UUID(request.match_info["id"])
         except ValueError:
-            raise web.HTTPNotFound from None
+            return web.Response(
+                status=404, body=self._not_found, content_type="text/html", charset="utf-8", headers=PAGE_HEADERS
+            )
         html = self._shell.render(workspace=workspace, entry=ENTRY, modules=self.modules)
         return _answer(request, _File.of(html.encode(), "text/html"), PAGE_HEADERS)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from errors import BadInput
-from settings import Api, GitHub, load
+from settings import Api, Database, GitHub, Worker, check, load
 from tests.support.keys import elliptic_key, private_key, public_key
 
 KEY = private_key()
@@ -65,6 +65,22 @@ def test_what_is_wrong_is_named_and_not_repeated(given: pytest.MonkeyPatch, valu
     shown = str(bad.value) + repr(bad.value.__cause__)
     for secret in ("hunter2", "ghp_a", *KEY.splitlines()[1:3]):
         assert secret not in shown
+
+
+def test_all_that_is_missing_or_wrong_in_several_parts_is_named_at_once(given: pytest.MonkeyPatch) -> None:
+    for name in ("DATABASE_URL", "GITHUB_TOKEN", "GITHUB_TOKENS"):
+        given.delenv(name, raising=False)
+    given.setenv("SLICE_PAGES", "25abc")
+    with pytest.raises(BadInput) as bad:
+        check(Database, GitHub, Worker, Database)
+    said = str(bad.value)
+    assert len(said.splitlines()) == 1
+    for name in ("DATABASE_URL: missing", "GITHUB_TOKENS", "SLICE_PAGES: "):
+        assert said.count(name) == 1, said
+    given.setenv("SLICE_PAGES", "25")
+    given.setenv("DATABASE_URL", "postgresql://h/d")
+    given.setenv("GITHUB_TOKENS", "ghp_a")
+    check(Database, GitHub, Worker)
 
 
 @pytest.mark.parametrize(

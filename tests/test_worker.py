@@ -59,6 +59,15 @@ async def test_a_bad_setting_is_one_line_that_names_it(
     assert name in ended.stderr
 
 
+async def test_all_bad_settings_are_named_in_the_same_line(
+    environment: dict[str, str], run_program: RunProgram
+) -> None:
+    wrong = {"DATABASE_URL": "", "GITHUB_TOKENS": "", "SLICE_PAGES": "25abc", "TEMPORAL_WORKER_BUILD_ID": "7"}
+    ended = await run_program("worker.py", environment | wrong)
+    assert (ended.exit_code, len(ended.stderr.strip().splitlines())) == (2, 1)
+    assert not [name for name in wrong if name not in ended.stderr]
+
+
 @pytest.mark.executed
 async def test_a_bad_setting_is_the_same_line_to_whoever_executes_the_program(
     environment: dict[str, str], run_program: RunProgram

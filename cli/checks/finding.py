@@ -23,6 +23,8 @@ class Finding(BaseModel):
     to_do: str = ""
     cause: Literal["setting", "unreachable"] | None = None
     """For a failure: an unreadable setting, or a server that does not answer."""
+    checked: bool = True
+    """False if there was nothing to check, because no setting asks for it."""
 
     @field_validator("what", "to_do")
     @classmethod
@@ -41,6 +43,11 @@ class Report(BaseModel):
 
 def ok(check: str, what: str) -> Finding:
     return Finding(check=check, state="ok", what=what)
+
+
+def not_set(check: str, what: str) -> Finding:
+    """Returns the finding for a part that is off, as it may be."""
+    return Finding(check=check, state="ok", what=what, checked=False)
 
 
 def warning(check: str, what: str, to_do: str) -> Finding:
@@ -76,6 +83,10 @@ def exit_code(findings: Sequence[Finding]) -> int:
     if any(each.cause == "setting" for each in findings):
         return 2
     failures = [each for each in findings if each.state == "failure"]
-    if failures and not any(each.state == "ok" for each in findings) and any(each.cause for each in failures):
+    if (
+        failures
+        and not any(each.state == "ok" and each.checked for each in findings)
+        and any(each.cause for each in failures)
+    ):
         return 3
     return 1 if failures else 0

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import logs
 import settings
-from cli.checks.finding import Finding, failure, ok, trouble, warning
+from cli.checks.finding import Finding, failure, not_set, ok, trouble, warning
 from errors import BackfillError, PartOver, RetryLater
 from polar.api import Endpoint, PolarApi
 
@@ -90,7 +90,7 @@ async def mail() -> AsyncIterator[Finding]:
     """Checks the mail server by logging in, without sending anything."""
     at = settings.load(settings.Mail)
     if at.server is None or at.mail_from is None:
-        yield ok("e-mail", "SMTP_URL is not set: no e-mails are sent")
+        yield not_set("e-mail", "SMTP_URL is not set: no e-mails are sent")
         return
     from notify.mail import Mail  # with its templates
 

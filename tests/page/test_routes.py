@@ -48,10 +48,15 @@ class TestShell:
         assert one.replace(WORKSPACE, other) == await text_of(http, SHELL.replace(WORKSPACE, other))
 
     @pytest.mark.parametrize("workspace", ["acme", "%22%3E%3Cscript%3E", "0f3f2c3e"])
-    async def test_what_is_no_workspace_id_is_not_found(self, http: aiohttp.ClientSession, workspace: str) -> None:
+    async def test_what_is_no_workspace_id_is_a_page_that_says_so(
+        self, http: aiohttp.ClientSession, workspace: str
+    ) -> None:
         async with http.get(f"/workspaces/{workspace}/settings/data-retention") as response:
-            assert response.status == 404
-            assert "script" not in await response.text()
+            assert (response.status, response.content_type) == (404, "text/html")
+            assert response.headers["Content-Security-Policy"] == PAGE_HEADERS["Content-Security-Policy"]
+            html = await response.text()
+            assert "This address holds no workspace's id" in html
+            assert "script" not in html and workspace not in html.replace("cme", "")
 
     async def test_nothing_in_it_is_inline_and_nothing_comes_from_another_host(
         self, http: aiohttp.ClientSession
