@@ -2,12 +2,14 @@
 
 Rows refer to each other by GitHub's ids. The statement that writes a row replaces these ids by uuids. An author is a
 contributor's GitHub id, or None for a deleted account. A field is also None if an older server's schema lacks it. The
-fields have the same order as the columns in the statements.
+fields have the order and the bounds (`ranges`) of the columns in the statements.
 """
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal, NamedTuple
+
+from ranges import GitHubId, Integer, Key, Positive
 
 Json = Any
 ThreadKind = Literal["pull_request", "issue", "discussion"]
@@ -25,8 +27,7 @@ PartKind = Literal[
     "embedding",
 ]
 NoteKind = Literal["hidden", "refused", "unavailable"]
-"""hidden: counted and never shown. refused: denied with a message. unavailable: fails at every size
-and in every way."""
+"""hidden: counted and never shown. refused: denied with a message. unavailable: never had, or never readable."""
 EventSource = Literal["events", "stargazers", "forks", "releases", "activity", "history", "threads", "archive"]
 """The source that an event of the feed was read from. A row without one was stored by the host."""
 
@@ -39,8 +40,8 @@ GHOST_ID = 10137
 class Contributor(NamedTuple):
     """A GitHub account as one answer shows it. Only `github_id` identifies the account."""
 
-    github_id: int
-    username: str
+    github_id: GitHubId
+    username: Key
     avatar_url: str | None
     profile_url: str | None
     is_bot: bool
@@ -50,23 +51,23 @@ class Contributor(NamedTuple):
 
 
 class PullRequest(NamedTuple):
-    github_id: int
-    node_id: str
-    number: int
+    github_id: GitHubId
+    node_id: Key
+    number: Positive
     title: str
     body: str | None
     state: Literal["open", "closed", "merged"]
-    author: int | None
+    author: GitHubId | None
     author_login: str | None
     draft: bool | None
     merged: bool
-    merged_by: int | None
+    merged_by: GitHubId | None
     base_branch: str
     head_branch: str
-    additions: int | None
-    deletions: int | None
-    changed_files: int | None
-    commits: int | None
+    additions: Integer | None
+    deletions: Integer | None
+    changed_files: Integer | None
+    commits: Integer | None
     """The number of commits. None if the account that asked may not see them; the stored number then stays."""
     created_at: datetime
     updated_at: datetime
@@ -79,14 +80,14 @@ class PullRequest(NamedTuple):
 
 
 class Issue(NamedTuple):
-    github_id: int
-    node_id: str
-    number: int
+    github_id: GitHubId
+    node_id: Key
+    number: Positive
     title: str
     body: str | None
     state: Literal["open", "closed"]
-    author: int | None
-    closed_by: int | None
+    author: GitHubId | None
+    closed_by: GitHubId | None
     created_at: datetime
     updated_at: datetime
     closed_at: datetime | None
@@ -101,27 +102,27 @@ class Issue(NamedTuple):
 class Closing(NamedTuple):
     """Who closed an issue, and when, as found in a part of the issue's timeline."""
 
-    issue: int
+    issue: GitHubId
     at: datetime
-    closed_by: int | None
+    closed_by: GitHubId | None
 
 
 class RequestedReviewer(NamedTuple):
-    pull_request: int
-    username: str
+    pull_request: GitHubId
+    username: Key
     avatar_url: str | None
 
 
 class Review(NamedTuple):
-    github_id: int
-    pull_request: int
-    author: int
+    github_id: GitHubId
+    pull_request: GitHubId
+    author: GitHubId
     state: Literal["PENDING", "COMMENTED", "APPROVED", "CHANGES_REQUESTED", "DISMISSED"]
     body: str | None
     submitted_at: datetime
     updated_at: datetime
     commit_id: str | None
-    node_id: str | None = None
+    node_id: Key | None = None
 
 
 class Comment(NamedTuple):
@@ -129,40 +130,40 @@ class Comment(NamedTuple):
     type `review_comment` belongs to `review` of `pull_request`.
     """
 
-    comment_type: str
-    github_id: int
-    pull_request: int | None
-    issue: int | None
-    review: int | None
-    in_reply_to: int | None
-    author: int | None
+    comment_type: Literal["issue_comment", "review_comment"]
+    github_id: GitHubId
+    pull_request: GitHubId | None
+    issue: GitHubId | None
+    review: GitHubId | None
+    in_reply_to: GitHubId | None
+    author: GitHubId | None
     body: str
     path: str | None
-    position: int | None
-    original_position: int | None
+    position: Integer | None
+    original_position: Integer | None
     diff_hunk: str | None
     commit_id: str | None
     created_at: datetime
     updated_at: datetime
-    node_id: str | None = None
+    node_id: Key | None = None
 
 
 class TimelineEvent(NamedTuple):
-    node_id: str
-    pull_request: int | None
-    issue: int | None
+    node_id: Key
+    pull_request: GitHubId | None
+    issue: GitHubId | None
     event_type: str
     actor_login: str | None
     created_at: datetime
     payload: Json
-    former_id: str | None = None
+    former_id: Key | None = None
     """The event's node id in GitHub's older format."""
 
 
 class Discussion(NamedTuple):
-    github_id: int
-    node_id: str
-    number: int
+    github_id: GitHubId
+    node_id: Key
+    number: Positive
     title: str
     body: str | None
     url: str
@@ -170,15 +171,15 @@ class Discussion(NamedTuple):
     category_name: str | None
     category_description: str | None
     category_emoji: str | None
-    author: int | None
+    author: GitHubId | None
     author_login: str | None
     is_answered: bool | None
     """None if the category has no answers."""
     answer_id: str | None
     answer_chosen_at: datetime | None
     answer_chosen_by: str | None
-    upvote_count: int | None
-    comment_count: int
+    upvote_count: Integer | None
+    comment_count: Integer
     locked: bool | None
     created_at: datetime
     updated_at: datetime
@@ -187,16 +188,16 @@ class Discussion(NamedTuple):
 class DiscussionComment(NamedTuple):
     """A comment on `discussion`. If `parent` is not None, the comment is a reply to the comment `parent`."""
 
-    github_id: int
-    node_id: str
-    discussion: int
-    parent: int | None
-    author: int | None
+    github_id: GitHubId
+    node_id: Key
+    discussion: GitHubId
+    parent: GitHubId | None
+    author: GitHubId | None
     author_login: str | None
     body: str
     is_answer: bool | None
-    upvote_count: int | None
-    reply_count: int | None
+    upvote_count: Integer | None
+    reply_count: Integer | None
     created_at: datetime
     updated_at: datetime
 
@@ -208,8 +209,8 @@ class FeedEvent(NamedTuple):
     same. `payload` has the shape that the host expects for this type, or GitHub's own shape if the host expects none.
     """
 
-    event_id: str
-    event_type: str
+    event_id: Key
+    event_type: Key
     actor_login: str
     created_at: datetime
     payload: Json
@@ -220,7 +221,7 @@ class StarDay(NamedTuple):
     """The number of stars that a repository got on one day (UTC), if GitHub shows its stars only as counts."""
 
     day: date
-    stars: int
+    stars: Integer
 
 
 class Embedding(NamedTuple):
@@ -236,9 +237,7 @@ class Embedding(NamedTuple):
 
 
 class Note(NamedTuple):
-    """Something that GitHub will not give for good. `number` is the thread's number, or None if the note is on the
-    repository itself.
-    """
+    """Something that GitHub will not give for good. `number` is None if the note is on the repository itself."""
 
     kind: NoteKind
     what: str
@@ -247,7 +246,7 @@ class Note(NamedTuple):
     """The thread's number."""
     node_id: str
     """The node id of the parent, for a later check; "" if `number` is None."""
-    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody needs of a note
+    count: Integer  # type: ignore[assignment]  # hides tuple.count, which nobody needs of a note
     """How many are missing."""
     words: str
     """GitHub's message, or another proof; at most 500 characters."""
@@ -380,11 +379,11 @@ class Part:
     """
 
     kind: PartKind
-    node_id: str
-    number: int | None
+    node_id: Key
+    number: Integer | None
     began_at: datetime
     cursor: str | None = None
-    expected: int | None = None
+    expected: Integer | None = None
     seen: list[str] = field(default_factory=list)
     parent: int | None = None
     """GitHub id of the thread (timeline, reviews, ...), the review (review_comments) or the comment (replies)."""

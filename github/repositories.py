@@ -7,7 +7,7 @@ from github.answers.mapping import mapped
 from github.answers.refusals import Gone
 from github.client import GitHub
 from github.nodes.actors import Node
-from github.nodes.values import integer, text, truth
+from github.nodes.values import github_id, text, truth
 from messages import RepositoryRef
 
 
@@ -52,7 +52,7 @@ def check_identity(found: Node, wanted: RepositoryRef) -> None:
 
 def _facts(data: Node) -> Facts:
     return Facts(
-        github_id=integer(data["id"]),
+        github_id=github_id(data["id"]),
         full_name=text(data["full_name"]),
         is_private=truth(data["private"]),
         is_archived=truth(data.get("archived", False)),

@@ -10,7 +10,8 @@ from tests.support.layout import PACKAGES, ROOT
 
 LEAVES = {
     "errors": set[str](),
-    "rows": set[str](),
+    "ranges": set[str](),
+    "rows": {"ranges"},
     "unshown": {"messages"},
     "logs": set[str](),
     "release": set[str](),

@@ -153,7 +153,7 @@ class EventPlace:
             progress=self.progress.descend(depth, ties),
             blanks=0,
             noted=False,
-            listed=None if place.listed is None else place.listed + page.number,
+            listed=None if place.listed is None else place.listed + page.number - page.unserved,
             total=total if self.total is None or self.is_at_top else self.total,
         )
 

@@ -11,18 +11,19 @@ from operator import attrgetter
 from pathlib import Path
 from traceback import extract_tb
 from types import UnionType
-from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import structlog
 
 from errors import TooLarge
+from ranges import Range
 
 log = structlog.get_logger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 Check = Callable[[Any], bool]
-LARGEST = 2**63
-"""Postgres stores whole numbers below this one."""
+ANY_NUMBER = Range(-(2**63), 2**63 - 1)
+"""Whole numbers that Postgres stores."""
 _PLAIN = frozenset({str, bool, int, float, datetime, None, type(None)})
 """Types that hold no others."""
 
@@ -51,8 +52,7 @@ def mapped_or_none(what: str, read: Callable[[], T]) -> T | None:
     try:
         with mapping(what):
             row = read()
-            kind: Any = type(row)
-            _check_of(kind)(row)
+            check(row)
             return row
     except TooLarge:
         return None
@@ -72,9 +72,17 @@ def mapping(what: str) -> Iterator[None]:
         raise TooLarge("unreadable", words[:500]) from error
 
 
+def check(record: Any) -> None:
+    """Raises `TypeError` with the field's name if a field of this dataclass or named tuple, or of a record in one of
+    its fields, is not of its declared type or not within its bounds (`ranges`).
+    """
+    kind: Any = type(record)
+    _check_of(kind)(record)
+
+
 @cache
 def _check_of_result(read: Callable[..., Any]) -> Check:
-    return _check_of(get_type_hints(read)["return"])
+    return _check_of(get_type_hints(read, include_extras=True)["return"])
 
 
 @cache
@@ -85,7 +93,7 @@ def _hints(kind: type[Any]) -> dict[str, Any]:
     if not is_dataclass(kind) and not hasattr(kind, "_fields"):
         return {}
     names = [each.name for each in fields(kind)] if is_dataclass(kind) else list(kind._fields)
-    hints = get_type_hints(kind)
+    hints = get_type_hints(kind, include_extras=True)
     return {name: hints[name] for name in names}
 
 
@@ -120,16 +128,34 @@ def _check_of(hint: Any) -> Check:
             return lambda value: isinstance(value, origin) and {str}.issuperset(map(type, value))
         of_each = _check_of(inner[0])
         return lambda value: isinstance(value, origin) and all(map(of_each, value))
+    if origin is Annotated and (bounds := _bounds_of(hint)) is not None:
+        kind = inner[0]
+        return lambda value: type(value) is kind and _is_within(value, bounds)
     if hint is int:
-        return lambda value: type(value) is int and -LARGEST <= value < LARGEST
+        return lambda value: type(value) is int and _is_within(value, ANY_NUMBER)
     if hint is float:
         return lambda value: type(value) in (int, float)
     if hint is datetime:
         return lambda value: isinstance(value, datetime) and value.tzinfo is not None
     if hint is None:
         return lambda value: value is None
-    kind: Any = origin or hint
-    return _Record(kind) if _hints(kind) else lambda value: isinstance(value, kind)
+    record: Any = origin or hint
+    return _Record(record) if _hints(record) else lambda value: isinstance(value, record)
+
+
+def _bounds_of(hint: Any) -> Range | None:
+    """Returns the bounds of a type, or of the one type with bounds in a union. A number without bounds of its own has
+    those of Postgres. Returns None if the type has no bounds.
+    """
+    if get_origin(hint) is Annotated:
+        return next((each for each in hint.__metadata__ if isinstance(each, Range)), None)
+    if get_origin(hint) in (Union, UnionType):
+        return next((bounds for each in get_args(hint) if (bounds := _bounds_of(each)) is not None), None)
+    return ANY_NUMBER if hint is int else None
+
+
+def _is_within(value: int | str, bounds: Range) -> bool:
+    return bounds.low <= (value if isinstance(value, int) else len(value)) <= bounds.high
 
 
 class _Record:
@@ -137,18 +163,19 @@ class _Record:
     declared types. Raises `TypeError` with the field's name for a wrong field.
 
     Because an answer holds many records, a combination of plain types that was right once is remembered. If another
-    record has the same combination, only the range of its numbers and the time zone of its moments are checked.
+    record has the same combination, only its bounds (`ranges`) and the time zone of its moments are checked.
     """
 
     def __init__(self, kind: Any) -> None:
         self._kind = kind
         hints = _hints(kind)
         self._plain = [name for name, hint in hints.items() if _alternatives(hint) <= _PLAIN]
+        self._bounds = [_bounds_of(hints[name]) for name in self._plain]
         self._checks = {name: _check_of(hint) for name, hint in hints.items()}
         self._others = [name for name, hint in hints.items() if name not in self._plain and hint is not Any]
         self._values = _getter(self._plain)
-        self._right: dict[tuple[type, ...], tuple[list[int], list[int]]] = {}
-        """Types that were right, each with the places of its numbers and of its moments: those have bounds, too."""
+        self._right: dict[tuple[type, ...], tuple[list[tuple[int, Range]], list[int]]] = {}
+        """Types that were right, each with the places that have bounds, and with the places of its moments."""
 
     def __call__(self, value: Any) -> bool:
         if not isinstance(value, self._kind):
@@ -158,10 +185,10 @@ class _Record:
         bounded = self._right.get(types)
         if bounded is None:
             self._verify(value, self._plain)
-            bounded = self._right[types] = (_places(types, int), _places(types, datetime))
-        numbers, moments = bounded
-        for place in numbers:
-            if not -LARGEST <= values[place] < LARGEST:
+            bounded = self._right[types] = (self._bounded(types), _places(types, datetime))
+        bounds, moments = bounded
+        for place, each in bounds:
+            if not _is_within(values[place], each):
                 self._verify(value, [self._plain[place]])
         for place in moments:
             if values[place].tzinfo is None:
@@ -169,6 +196,13 @@ class _Record:
         if self._others:
             self._verify(value, self._others)
         return True
+
+    def _bounded(self, types: Sequence[type]) -> list[tuple[int, Range]]:
+        return [
+            (place, bounds)
+            for place, bounds in enumerate(self._bounds)
+            if bounds is not None and types[place] in (int, str)
+        ]
 
     def _verify(self, value: Any, names: Sequence[str]) -> None:
         for name in names:
@@ -181,10 +215,11 @@ def _places(types: Sequence[type], kind: type) -> list[int]:
 
 
 def _alternatives(hint: Any) -> frozenset[Any]:
-    """Returns the types that a union consists of. Returns `hint` alone if `hint` is not a union."""
-    if get_origin(hint) in (Union, UnionType):
-        return frozenset(get_args(hint))
-    return frozenset({hint})
+    """Returns the types that a union consists of, without their bounds. Returns the type of `hint` alone if `hint` is
+    not a union.
+    """
+    each = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    return frozenset(get_args(kind)[0] if get_origin(kind) is Annotated else kind for kind in each)
 
 
 def _getter(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:

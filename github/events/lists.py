@@ -1,23 +1,25 @@
 """Requests, refusals and pages of a repository's event lists: the code that all these lists share."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlencode
 
-from errors import PartOver, RetryNow
+from errors import PartOver, RetryNow, TooLarge
+from github.answers.mapping import mapped_or_none
 from github.answers.reading import Answer
 from github.answers.refusals import Gone, SwitchedOff
 from github.client import GitHub
 from github.nodes.actors import Node
 from github.nodes.nulls import Hidden, Shown
-from github.nodes.pagination import end_cursor
-from github.nodes.values import truth
+from github.nodes.pagination import end_cursor, has_next
+from github.nodes.values import count
 from github.repositories import check_identity
 from messages import RepositoryRef
-from rows import Page
+from rows import FeedEvent, Page
 
 
 class Refused(PartOver):
@@ -48,7 +50,7 @@ class EventPage:
     hidden: int = 0
     """Items that this account may not see."""
     unreadable: int = 0
-    """Items that lack a field that their type requires."""
+    """Items that cannot be read."""
     seconds: float = 0.0
     cost: int = 0
     total: int | None = None
@@ -57,12 +59,39 @@ class EventPage:
     """For forks: the default branch, and in `head` its last commit; None in an empty repository."""
     head: str | None = None
 
+    def add_each(self, things: Sequence[Any], read: Callable[[Any], "Item"]) -> None:
+        """Adds the events of the list's items, and sets `depth` and `ties`. An item that cannot be read, or that has a
+        value which Postgres would refuse, is only counted (`unreadable`).
+
+        Raises `TooLarge` if none of several items can be read, because such an answer may not be GitHub's.
+        """
+        items = [mapped_or_none("one item of a list", partial(read, thing)) for thing in things]
+        found = [item for item in items if item is not None]
+        if len(items) > 1 and not found:
+            raise TooLarge("unreadable", f"none of the {len(items)} items of a list can be read")
+        self.unreadable += len(items) - len(found)
+        self.page.feed += [item.event for item in found if item.event is not None]
+        self.go_down_to({item.id: item.at for item in found})
+
     def go_down_to(self, moments: Mapping[str, datetime]) -> None:
         """Sets `depth` to the time of the page's oldest item, and `ties` to the ids of all items of that time.
         `moments` maps the id of each item on the page to the item's time.
         """
         self.depth = min(moments.values(), default=None)
         self.ties = [thing for thing, moment in moments.items() if moment == self.depth]
+
+
+class Item(NamedTuple):
+    """One item of a list: its id, the time by which the list is ordered, and the event that the item makes, if any."""
+
+    id: str
+    at: datetime
+    event: FeedEvent | None
+
+    @classmethod
+    def of(cls, event: FeedEvent) -> Self:
+        """Returns the item of a list that is ordered by the times of its events."""
+        return cls(event.event_id, event.created_at, event)
 
 
 async def ask(
@@ -120,14 +149,14 @@ def of_connection(answer: Answer, connection: Node, things: Shown) -> EventPage:
     info = connection["pageInfo"]
     return EventPage(
         Page(answer.asked_at),
-        end_cursor(info) if truth(info["hasNextPage"]) else None,
+        end_cursor(info) if has_next(info) else None,
         end=end_cursor(info),
-        more=info["hasNextPage"],
+        more=has_next(info),
         number=len(things.nodes) + len(things.hidden),
         hidden=len(things.hidden),
         seconds=answer.seconds,
         cost=answer.cost,
-        total=connection["totalCount"],
+        total=count(connection["totalCount"]),
     )
 
 

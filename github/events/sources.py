@@ -5,6 +5,7 @@ next page. Lists are newest first. The cursor of a list with numbered pages is t
 show the same event in different words and seconds apart. In that case, `store/feed.py` makes one row of the event.
 """
 
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
@@ -15,14 +16,15 @@ from github.answers.refusals import InvalidCursor
 from github.client import GitHub
 from github.clock import of_epoch, time
 from github.events.commits import HEADS, branch_and_head, push_id
-from github.events.lists import EventPage, ask, ask_rest, numbered, of_connection, of_numbers
+from github.events.lists import EventPage, Item, ask, ask_rest, numbered, of_connection, of_numbers
 from github.events.payloads import GHOST, payload_of, user_shape
 from github.nodes.actors import Node
 from github.nodes.node_ids import database_id
 from github.nodes.nulls import shown
-from github.nodes.pagination import end_cursor
-from github.nodes.values import integer, text, truth
+from github.nodes.pagination import end_cursor, has_next
+from github.nodes.values import count, github_id, text, truth
 from messages import RepositoryRef
+from ranges import LONGEST_KEY
 from rows import GHOST_ID, EventSource, FeedEvent, Page, StarDay
 
 WEEKS_A_PAGE = 30
@@ -39,14 +41,16 @@ async def read_stargazers(github: GitHub, repository: RepositoryRef, first: int,
     found = answer.data["repository"]
     edges = shown(found["stargazers"]["edges"], "stargazers")
     read = of_connection(answer, found["stargazers"], edges)
-    read.total = max(found["stargazerCount"], read.total or 0)
-    for edge in edges.nodes:
-        user, at = edge["node"], time(edge["starredAt"])
-        number = database_id(user)
-        payload = {"action": "started", "actor": {"login": user["login"], "avatar_url": user["avatarUrl"]}}
-        event_id = f"WatchEvent_{repository.github_id}_{number}_{_epoch(at)}"
-        read.page.feed.append(FeedEvent(event_id, "WatchEvent", user["login"], at, payload, "stargazers"))
-    return _down_to_rows(read)
+    counts = (count(found["stargazerCount"]), read.total)
+    read.total = max((each for each in counts if each is not None), default=None)
+    return _add_events(read, edges.nodes, lambda edge: _star(edge, repository))
+
+
+def _star(edge: Node, repository: RepositoryRef) -> FeedEvent:
+    user, at = edge["node"], time(edge["starredAt"])
+    payload = {"action": "started", "actor": {"login": user["login"], "avatar_url": user["avatarUrl"]}}
+    event_id = f"WatchEvent_{repository.github_id}_{database_id(user)}_{_epoch(at)}"
+    return FeedEvent(event_id, "WatchEvent", user["login"], at, payload, "stargazers")
 
 
 @mapped
@@ -77,11 +81,13 @@ async def read_forks(github: GitHub, repository: RepositoryRef, first: int, afte
     forks = shown(found["forks"]["nodes"], "forks")
     read = of_connection(answer, found["forks"], forks)
     read.branch, read.head = branch_and_head(found)
-    for node in forks.nodes:
-        owner = {"login": node["owner"]["login"], "id": database_id(node["owner"])}
-        forkee = {"id": database_id(node), "name": node["name"], "full_name": node["nameWithOwner"], "owner": owner}
-        read.page.feed.append(_fork(forkee, node["owner"]["avatarUrl"], node["createdAt"]))
-    return _down_to_rows(read)
+    return _add_events(read, forks.nodes, _fork_of_node)
+
+
+def _fork_of_node(node: Node) -> FeedEvent:
+    owner = {"login": text(node["owner"]["login"]), "id": database_id(node["owner"])}
+    forkee = {"id": database_id(node), "name": node["name"], "full_name": node["nameWithOwner"], "owner": owner}
+    return _fork(forkee, node["owner"]["avatarUrl"], node["createdAt"])
 
 
 @mapped
@@ -91,17 +97,20 @@ async def read_forks_by_rest(github: GitHub, repository: RepositoryRef, size: in
     """
     answer = await ask_rest(github, repository, "forks", {"sort": "newest", **numbered(size, offset)})
     read = of_numbers(answer, size, offset)
-    for fork in answer.data:
-        owner = {"login": text(fork["owner"]["login"]), "id": integer(fork["owner"]["id"])}
-        forkee = {key: fork[key] for key in ("id", "name", "full_name")} | {"owner": owner}
-        read.page.feed.append(_fork(forkee, fork["owner"]["avatar_url"], fork["created_at"]))
-    return _down_to_rows(read)
+    return _add_events(read, answer.data, _fork_of_rest)
+
+
+def _fork_of_rest(fork: Node) -> FeedEvent:
+    owner = {"login": text(fork["owner"]["login"]), "id": github_id(fork["owner"]["id"])}
+    names = {key: fork[key] for key in ("name", "full_name")}
+    forkee = {"id": github_id(fork["id"]), **names, "owner": owner}
+    return _fork(forkee, fork["owner"]["avatar_url"], fork["created_at"])
 
 
 def _fork(forkee: Node, avatar_url: str | None, created_at: str) -> FeedEvent:
     login: str = forkee["owner"]["login"]
     payload = {"forkee": forkee, "actor": {"login": login, "avatar_url": avatar_url}}
-    return FeedEvent(f"ForkEvent_fork_{integer(forkee['id'])}", "ForkEvent", login, time(created_at), payload, "forks")
+    return FeedEvent(f"ForkEvent_fork_{forkee['id']}", "ForkEvent", login, time(created_at), payload, "forks")
 
 
 @mapped
@@ -111,14 +120,17 @@ async def read_releases(github: GitHub, repository: RepositoryRef, size: int, of
     """
     answer = await ask_rest(github, repository, "releases", numbered(size, offset))
     read = of_numbers(answer, size, offset)
-    read.go_down_to({str(release["id"]): time(release["created_at"]) for release in answer.data})
-    kept = ("id", "tag_name", "name", "body", "draft", "prerelease", "created_at", "published_at", "html_url")
-    for release in answer.data:
-        if not release["draft"] and release["published_at"]:
-            author = release.get("author")
-            shape = {key: release.get(key) for key in kept} | {"author": author and user_shape(author)}
-            read.page.feed.append(_release(shape))
+    read.add_each(answer.data, _release_of_rest)
     return read
+
+
+def _release_of_rest(release: Node) -> Item:
+    event = None
+    if not truth(release["draft"]) and release["published_at"]:
+        kept = ("tag_name", "name", "body", "draft", "prerelease", "created_at", "published_at", "html_url")
+        author, shape = release.get("author"), {key: release.get(key) for key in kept}
+        event = _release({"id": github_id(release["id"]), **shape, "author": author and user_shape(author)})
+    return Item(str(release["id"]), time(release["created_at"]), event)
 
 
 @mapped
@@ -132,11 +144,13 @@ async def read_releases_by_graphql(
     connection = answer.data["repository"]["releases"]
     releases = shown(connection["nodes"], "releases")
     read = of_connection(answer, connection, releases)
-    read.go_down_to({node["id"]: time(node["createdAt"]) for node in releases.nodes})
-    for node in releases.nodes:
-        if not node["isDraft"] and node["publishedAt"]:
-            read.page.feed.append(_release(_release_shape(node)))
+    read.add_each(releases.nodes, _release_of_node)
     return read
+
+
+def _release_of_node(node: Node) -> Item:
+    event = None if truth(node["isDraft"]) or not node["publishedAt"] else _release(_release_shape(node))
+    return Item(node["id"], time(node["createdAt"]), event)
 
 
 def _release_shape(node: Node) -> Node:
@@ -166,7 +180,7 @@ def _release(shape: Node) -> FeedEvent:
     login = shape["author"]["login"] if shape["author"] else GHOST
     payload = {"action": "published", "release": shape}
     at = time(shape["published_at"])
-    return FeedEvent(f"ReleaseEvent_release_{integer(shape['id'])}", "ReleaseEvent", login, at, payload, "releases")
+    return FeedEvent(f"ReleaseEvent_release_{shape['id']}", "ReleaseEvent", login, at, payload, "releases")
 
 
 @mapped
@@ -185,11 +199,7 @@ async def read_activity(github: GitHub, repository: RepositoryRef, size: int, af
     link = parse_qs(urlsplit(answer.next_path or "").query)
     read = EventPage(Page(answer.asked_at), seconds=answer.seconds, number=len(answer.data))
     read.more, read.cursor = bool(answer.next_path), link.get("after", [None])[0]
-    for activity in answer.data:
-        event = _activity(activity, repository)
-        if event is not None:
-            read.page.feed.append(event)
-    read.go_down_to({str(activity["id"]): time(activity["timestamp"]) for activity in answer.data})
+    read.add_each(answer.data, lambda each: Item(str(each["id"]), time(each["timestamp"]), _activity(each, repository)))
     read.oldest = read.depth
     return read
 
@@ -214,19 +224,17 @@ async def read_events(github: GitHub, repository: RepositoryRef, size: int, offs
     """Returns a page of the latest events of all types. GitHub lists at most 300 events, from the last 30 days."""
     answer = await ask_rest(github, repository, "events", numbered(size, offset))
     read = of_numbers(answer, size, offset)
-    for event in answer.data:
-        at, event_type, actor = time(event["created_at"]), event["type"], event["actor"]
-        try:
-            payload = payload_of(event)
-        except (KeyError, TypeError, AttributeError):
-            # GitHub's schema promises nothing of a payload, not even the thread that the event is of.
-            read.unreadable += 1
-            continue
-        login = (actor or {}).get("login") or GHOST
-        read.page.feed.append(
-            FeedEvent(f"{event_type}_{integer(event['id'])}", event_type, login, at, payload, "events")
-        )
-    return _down_to_rows(read)
+    # GitHub's schema promises nothing of a payload, not even the thread that the event is of.
+    return _add_events(read, answer.data, _event)
+
+
+def _event(event: Node) -> FeedEvent:
+    actor, event_type, payload = event["actor"], text(event["type"]), payload_of(event)
+    if not all(len(str(payload.get(name))) <= LONGEST_KEY for name in ("head", "after")):
+        raise ValueError("the commit of a push has no such name")
+    login = (actor or {}).get("login") or GHOST
+    event_id = f"{event_type}_{github_id(event['id'])}"
+    return FeedEvent(event_id, event_type, login, time(event["created_at"]), payload, "events")
 
 
 @mapped
@@ -240,14 +248,14 @@ async def find_place_behind(
     field = "stargazers" if operation == "StargazerPlace" else "forks"
     answer = await ask(github, operation, repository, field, {"after": after})
     info = answer.data["repository"][field]["pageInfo"]
-    return end_cursor(info), truth(info["hasNextPage"])
+    return end_cursor(info), has_next(info)
 
 
-def _down_to_rows(read: EventPage) -> EventPage:
-    """Sets `depth`, `ties` and `oldest` from the times of the page's rows, and returns the page. The list must be
-    ordered by the times of its rows.
+def _add_events(read: EventPage, things: Sequence[Any], event_of: Callable[[Any], FeedEvent]) -> EventPage:
+    """Adds the events of the list's items to the page, and returns the page. The list must be ordered by the times of
+    its events, and each item has one.
     """
-    read.go_down_to({row.event_id: row.created_at for row in read.page.feed})
+    read.add_each(things, lambda thing: Item.of(event_of(thing)))
     read.oldest = read.depth
     return read
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from github.nodes.values import integer
+from github.nodes.values import github_id
 from rows import Contributor, Page
 
 Node = dict[str, Any]
@@ -28,19 +28,19 @@ def contributor(actor: Node | None, page: Page) -> int | None:
     """
     if actor is None:
         return None
-    github_id = actor.get("databaseId")
-    if github_id is None:
+    if actor.get("databaseId") is None:
         return None
-    if github_id not in page.contributors:
-        page.contributors[github_id] = Contributor(
-            github_id,
+    number = github_id(actor["databaseId"])
+    if number not in page.contributors:
+        page.contributors[number] = Contributor(
+            number,
             login(actor) or "",
             actor["avatarUrl"],
             actor["url"],
             actor["__typename"] == "Bot",
             owns_login=actor["__typename"] in OWNERS,
         )
-    return int(github_id)
+    return number
 
 
 def user(account: Node | None, page: Page) -> int | None:
@@ -49,10 +49,10 @@ def user(account: Node | None, page: Page) -> int | None:
     """
     if account is None:
         return None
-    github_id = integer(account["id"])
-    if github_id not in page.contributors:
-        page.contributors[github_id] = Contributor(
-            github_id,
+    number = github_id(account["id"])
+    if number not in page.contributors:
+        page.contributors[number] = Contributor(
+            number,
             account["login"],
             account["avatar_url"],
             account["html_url"],
@@ -61,4 +61,4 @@ def user(account: Node | None, page: Page) -> int | None:
             owns_login=account["type"] in OWNERS - {"Bot"},
             source="rest",
         )
-    return github_id
+    return number

@@ -54,7 +54,7 @@ def add(node: Node, page: Page) -> int:
 
 def _closer(node: Node, page: Page) -> tuple[int | None, bool]:
     """Returns the GitHub id of the account that closed the issue last, and whether the id is certain. The id is
-    uncertain if the timeline was not requested, or if its further pages may have a later closing (`add_closings`).
+    uncertain if the timeline was not requested, or if its further pages may have a later closing (`add_closing`).
     """
     if node["state"] != "CLOSED":
         return None, True
@@ -65,12 +65,9 @@ def _closer(node: Node, page: Page) -> tuple[int | None, bool]:
     return (contributor(closings[-1]["actor"], page) if closings else None), True
 
 
-def add_closings(items: list[Node], issue: int, page: Page) -> None:
-    """Adds each closing among these items of an issue's timeline to the page: when the issue was closed, and by which
+def add_closing(item: Node, issue: int, page: Page) -> None:
+    """Adds a closing to the page if this item of an issue's timeline is one: when the issue was closed, and by which
     account. `issue` is the issue's GitHub id.
     """
-    page.closings.extend(
-        Closing(issue, time(item["createdAt"]), contributor(item["actor"], page))
-        for item in items
-        if item["__typename"] == "ClosedEvent"
-    )
+    if item["__typename"] == "ClosedEvent":
+        page.closings.append(Closing(issue, time(item["createdAt"]), contributor(item["actor"], page)))

@@ -14,7 +14,7 @@ import re
 import msgpack
 
 from github.nodes.actors import Node
-from github.nodes.values import integer
+from github.nodes.values import github_id
 
 _OLDER = re.compile(rb"0\d+:[A-Za-z]+(\d+)")
 
@@ -23,17 +23,17 @@ def database_id(node: Node) -> int:
     """Returns the id that a node has in REST: its `fullDatabaseId`, or else its `databaseId`. If the answer has neither
     number, the id is read from the node id.
 
-    Raises `ValueError` if the node id has an unknown format. In that case only this node is unreadable, and the other
-    nodes of the page are not affected.
+    Raises `ValueError` if the node id has an unknown format, or if the number is no id. In that case only this node is
+    unreadable, and the other nodes of the page are not affected.
     """
     told = node.get("fullDatabaseId")
     told = node.get("databaseId") if told is None else told
     if told is not None:
-        return integer(told)
+        return github_id(told)
     number = number_in(node["id"])
     if number is None:
         raise ValueError(f"GitHub gives {node['id']} no number")
-    return number
+    return github_id(number)
 
 
 def number_in(node_id: str) -> int | None:

@@ -36,54 +36,50 @@ def event_of(item_type: str) -> str:
     return event_type(typename_of(item_type))
 
 
-def add_items(nodes: list[Node], thread: int, kind: ThreadKind, page: Page) -> list[str]:
-    """Adds the rows of a timeline's items to the page, and returns the `seen` key of each item (`rows.Whole`). A
-    pending review has a key but no row. `thread` is the thread's GitHub id.
+def add_item(node: Node, thread: int, kind: ThreadKind, page: Page) -> str:
+    """Adds the row of a timeline's item to the page, and returns the item's `seen` key (`rows.Whole`). A pending review
+    has a key but no row. `thread` is the thread's GitHub id.
     """
-    seen = []
     pull_request, issue = (thread, None) if kind == "pull_request" else (None, thread)
-    for node in nodes:
-        typename = node["__typename"]
-        if typename == "IssueComment":
-            github_id = database_id(node)
-            seen.append(f"c:{github_id}")
-            page.comments.append(
-                Comment(
-                    "issue_comment",
-                    github_id,
-                    pull_request,
-                    issue,
-                    None,
-                    None,
-                    contributor(node["author"], page),
-                    node["body"],
-                    None,
-                    None,
-                    None,
-                    None,
-                    None,
-                    time(node["createdAt"]),
-                    time(node["updatedAt"]),
-                    node["id"],
-                )
+    typename = node["__typename"]
+    if typename == "PullRequestReview":
+        return add_review(node, thread, page)
+    if typename == "IssueComment":
+        github_id = database_id(node)
+        page.comments.append(
+            Comment(
+                "issue_comment",
+                github_id,
+                pull_request,
+                issue,
+                None,
+                None,
+                contributor(node["author"], page),
+                node["body"],
+                None,
+                None,
+                None,
+                None,
+                None,
+                time(node["createdAt"]),
+                time(node["updatedAt"]),
+                node["id"],
             )
-        elif typename == "PullRequestReview":
-            seen.append(add_review(node, thread, page))
-        else:
-            seen.append(f"e:{node['id']}")
-            page.events.append(
-                TimelineEvent(
-                    node["id"],
-                    pull_request,
-                    issue,
-                    event_type(typename),
-                    login(node.get("actor")),
-                    time(node["createdAt"]),
-                    {_snake(key): _plain(value) for key, value in node.items() if key not in _NOT_PAYLOAD},
-                    former_id(typename, node["id"]),
-                )
-            )
-    return seen
+        )
+        return f"c:{github_id}"
+    page.events.append(
+        TimelineEvent(
+            node["id"],
+            pull_request,
+            issue,
+            event_type(typename),
+            login(node.get("actor")),
+            time(node["createdAt"]),
+            {_snake(key): _plain(value) for key, value in node.items() if key not in _NOT_PAYLOAD},
+            former_id(typename, node["id"]),
+        )
+    )
+    return f"e:{node['id']}"
 
 
 def add_review(node: Node, pull_request: int, page: Page) -> str:
@@ -113,34 +109,30 @@ def add_review(node: Node, pull_request: int, page: Page) -> str:
     return f"r:{github_id}"
 
 
-def add_review_comments(nodes: list[Node], review: int, pull_request: int, page: Page) -> list[str]:
-    """Adds a review's comments to the page, and returns the comments' `seen` keys."""
-    seen = []
-    for node in nodes:
-        github_id = database_id(node)
-        seen.append(f"c:{github_id}")
-        reply_to = node["replyTo"]
-        page.comments.append(
-            Comment(
-                "review_comment",
-                github_id,
-                pull_request,
-                None,
-                review,
-                database_id(reply_to) if reply_to else None,
-                contributor(node["author"], page),
-                node["body"],
-                node["path"],
-                node["position"],
-                node["originalPosition"],
-                node["diffHunk"],
-                (node["commit"] or {}).get("oid"),
-                time(node["createdAt"]),
-                time(node["updatedAt"]),
-                node["id"],
-            )
+def add_review_comment(node: Node, review: int, pull_request: int, page: Page) -> str:
+    """Adds a comment of a review to the page, and returns the comment's `seen` key."""
+    github_id, reply_to = database_id(node), node["replyTo"]
+    page.comments.append(
+        Comment(
+            "review_comment",
+            github_id,
+            pull_request,
+            None,
+            review,
+            database_id(reply_to) if reply_to else None,
+            contributor(node["author"], page),
+            node["body"],
+            node["path"],
+            node["position"],
+            node["originalPosition"],
+            node["diffHunk"],
+            (node["commit"] or {}).get("oid"),
+            time(node["createdAt"]),
+            time(node["updatedAt"]),
+            node["id"],
         )
-    return seen
+    )
+    return f"c:{github_id}"
 
 
 def add_listed_review_comment(comment: Node, page: Page) -> str:

@@ -10,13 +10,20 @@ def text(value: Any) -> str:
     raise TypeError(f"{str(value)[:80]!r} is no text")
 
 
-def integer(value: Any) -> int:
-    """Returns `value` as an int, if it is a whole number or a text of digits. Raises `TypeError` or `ValueError` for
-    anything else.
+def github_id(value: Any) -> int:
+    """Returns `value` as one of GitHub's ids, if it is a whole number or a text of digits, from 1 to what a column
+    holds. Raises `TypeError` or `ValueError` for anything else.
     """
-    if isinstance(value, int | str) and not isinstance(value, bool):
-        return int(value)
-    raise TypeError(f"{str(value)[:80]!r} is no whole number")
+    if not isinstance(value, int | str) or isinstance(value, bool):
+        raise TypeError(f"{str(value)[:80]!r} is no whole number")
+    if not 1 <= int(value) < 2**63:
+        raise ValueError(f"{str(value)[:80]!r} is no id")
+    return int(value)
+
+
+def count(value: Any) -> int | None:
+    """Returns GitHub's count of a list. Returns None for what is no count: a list is readable without its count."""
+    return value if type(value) is int and 0 <= value < 2**31 else None
 
 
 def truth(value: Any) -> bool:

@@ -14,18 +14,19 @@ from github.nodes.actors import Node
 from github.nodes.node_ids import database_id
 from github.nodes.nulls import Hidden, shown
 from github.nodes.pagination import leads_nowhere, next_cursor
-from github.nodes.values import listed
+from github.nodes.values import count, listed
 from github.repositories import check_identity
 from github.threads.thread_types import ThreadType
 from messages import RepositoryRef
+from ranges import GitHubId, Key, Positive
 
 
 class Entry(NamedTuple):
     """A thread as a listing shows it."""
 
-    node_id: str
-    github_id: int
-    number: int
+    node_id: Key
+    github_id: GitHubId
+    number: Positive
     created_at: datetime
     updated_at: datetime
     cursor: str
@@ -108,7 +109,7 @@ def listing_of(connection: Node, after: str | None, answer: Answer, repository: 
     lost += len(read) - len(entries)
     return Listing(
         entries,
-        connection["totalCount"],
+        count(connection["totalCount"]) or 0,
         end_cursor,
         answer.asked_at,
         answer.seconds,

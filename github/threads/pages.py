@@ -6,20 +6,22 @@ Each function sends one request, and returns rows with the parts still to be fet
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from errors import PartOver, TooLarge
+from errors import TooLarge
 from github.answers.mapping import mapped
 from github.answers.reading import Answer
 from github.client import GitHub
 from github.clock import time
-from github.nodes import discussions, issues, permissions
+from github.nodes import permissions
 from github.nodes.actors import Node
 from github.nodes.node_ids import database_id
 from github.nodes.nulls import GoneNode, Hidden, shown
 from github.nodes.pagination import next_cursor
-from github.nodes.timeline import add_items as add_timeline
-from github.nodes.timeline import add_review, add_review_comments
+from github.nodes.timeline import add_review, add_review_comment
+from github.nodes.values import count
+from github.threads.children import add_comments, add_each, add_replies, add_timeline, parent_of
 from github.threads.listings import Listing, connection_of, listing_of
 from github.threads.readings import again, hidden_in, is_final, reading_of
 from github.threads.thread_types import THREAD_TYPES, ThreadType, page_requests
@@ -84,7 +86,7 @@ async def read_page(
     )
     connection = connection_of(answer, repository)
     threads = _threads(answer, kind)
-    threads.total = connection["totalCount"]
+    threads.total = count(connection["totalCount"]) or 0
     page = shown(connection["nodes"], f"threads of {repository.full_name}")
     nodes, threads.withheld = page.nodes, page.hidden
     for node in nodes:
@@ -144,10 +146,7 @@ async def read_items(
         connection = node[kind.items]
         _add_items(kind, connection, part, threads)
         if kind.kind == "discussion":
-            threads.page.comment_counts[_parent(part)] = connection[kind.count]
-        if kind.kind == "issue":
-            closings = shown(connection["nodes"], part.kind).nodes
-            issues.add_closings(closings, _parent(part), threads.page)
+            threads.page.comment_counts[parent_of(part)] = connection[kind.count]
         # `filteredCount` counts the items after `after`, so only the first page shows the count of the whole timeline.
         total = connection[kind.count] if part.cursor is None or part.expected is None else part.expected
         if _advance(part, connection, total, threads):
@@ -169,8 +168,8 @@ async def read_reviews(github: GitHub, parts: Sequence[Part], first: int) -> Thr
         connection = node["reviews"]
         if connection is None:
             raise TooLarge("null_node", f"GitHub left out the reviews of #{part.number}")
-        before, nodes = len(threads.page.reviews), _shown(connection, part, threads.page)
-        part.seen.extend(add_review(each, _parent(part), threads.page) for each in nodes)
+        before, pull_request = len(threads.page.reviews), parent_of(part)
+        nodes = add_each(connection, part, threads.page, partial(_add_review, pull_request))
         threads.parts.extend(_review_parts(threads.page, before, part.number, nodes))
         _advance(part, connection, connection["totalCount"], threads)
     return threads
@@ -185,8 +184,7 @@ async def read_comments(github: GitHub, kind: ThreadType, parts: Sequence[Part],
     threads = _threads(answer, kind)
     for part, node in _aliases(answer, parts, threads):
         connection = node["comments"]
-        nodes = _shown(connection, part, threads.page)
-        part.seen.extend(add_timeline(nodes, _parent(part), kind.kind, threads.page))
+        add_timeline(connection, part, kind.kind, threads.page)
         _advance(part, connection, connection["totalCount"], threads)
     return threads
 
@@ -209,9 +207,8 @@ async def read_review_comments(
     )
     for part, node in pairs:
         connection = node["comments"]
-        review = _parent(part)
-        nodes = _shown(connection, part, threads.page)
-        part.seen.extend(add_review_comments(nodes, review, pull_requests_of[review], threads.page))
+        review = parent_of(part)
+        add_each(connection, part, threads.page, partial(_add_review_comment, review, pull_requests_of[review]))
         if _advance(part, connection, connection["totalCount"], threads):
             _add_whole(threads.page.whole_reviews, part)
     return threads
@@ -227,9 +224,8 @@ async def read_replies(github: GitHub, parts: Sequence[Part], first: int) -> Thr
         if node["discussion"] is None:
             raise TooLarge("null_node", f"GitHub left out whose comment in #{part.number} it is")
         discussion = database_id(node["discussion"])
-        nodes = _shown(connection, part, threads.page)
-        part.seen.extend(discussions.add_replies(nodes, discussion, _parent(part), threads.page))
-        threads.page.reply_counts[_parent(part)] = connection["totalCount"]
+        add_replies(connection, part, discussion, threads.page)
+        threads.page.reply_counts[parent_of(part)] = connection["totalCount"]
         if _advance(part, connection, connection["totalCount"], threads):
             _add_whole(threads.page.whole_comments, part)
     return threads
@@ -243,46 +239,39 @@ def _threads(answer: Answer, kind: ThreadType) -> Threads:
     return threads
 
 
-def _shown(connection: Node, part: Part, page: Page) -> list[Node]:
-    """Returns the nodes that GitHub shows of a part's page. The caller adds their keys to `part.seen`. The keys of
-    hidden nodes are added to `part.seen` here, and the hidden nodes are noted on the page.
-    """
-    found = shown(connection["nodes"], f"{part.kind} of #{part.number}", part.cursor)
-    if found.hidden:
-        part.seen.extend(found.keys)
-        page.hidden.append(Note("hidden", part.what, part.number, part.node_id, hidden_in(part), found.hidden[-1]))
-    return found.nodes
+def _add_review(pull_request: int, node: Node, page: Page) -> str:
+    return add_review(node, pull_request, page)
+
+
+def _add_review_comment(review: int, pull_request: int, node: Node, page: Page) -> str:
+    return add_review_comment(node, review, pull_request, page)
 
 
 def _add_whole(wholes: list[Whole], part: Part) -> None:
     """Records that all children of the part's parent are stored. Does nothing if children are hidden or missing."""
     if not hidden_in(part) and len(part.seen) >= (part.expected or 0):
-        wholes.append(Whole(_parent(part), part.began_at, part.seen))
+        wholes.append(Whole(parent_of(part), part.began_at, part.seen))
 
 
-def _add_items(kind: ThreadType, connection: Node, part: Part, threads: Threads) -> None:
+def _add_items(kind: ThreadType, connection: Node, part: Part, threads: Threads) -> list[Node]:
     """Adds the thread's items to the page and to `part.seen`. Adds to `threads` the parts that fetch replies and review
-    comments.
+    comments. Returns the nodes of a timeline's items that are on the page.
     """
-    page, thread = threads.page, _parent(part)
-    nodes = _shown(connection, part, page)
     if kind.kind == "discussion":
-        seen, rest = discussions.add_comments(nodes, thread, part.number, page)
-        threads.parts.extend(rest)
-        part.seen.extend(seen)
-        return
-    before = len(page.reviews)
-    part.seen.extend(add_timeline(nodes, thread, kind.kind, page))
-    threads.parts.extend(_review_parts(page, before, part.number, nodes))
+        threads.parts.extend(add_comments(connection, part, threads.page))
+        return []
+    before = len(threads.page.reviews)
+    nodes = add_timeline(connection, part, kind.kind, threads.page)
+    threads.parts.extend(_review_parts(threads.page, before, part.number, nodes))
+    return nodes
 
 
 def _add_thread(kind: ThreadType, node: Node, threads: Threads, read_as: Part | None = None) -> None:
-    page = threads.page
-    github_id = kind.add(node, page)
+    page, connection = threads.page, node[kind.items]
+    part = Part(kind.part, node["id"], node["number"], page.asked_at, parent=database_id(node))
+    items = _add_items(kind, connection, part, threads)
+    github_id = kind.add({**node, kind.items: {**connection, "nodes": items}}, page)
     threads.parts += again(node, github_id, "thread", read_as, page)
-    connection = node[kind.items]
-    part = Part(kind.part, node["id"], node["number"], page.asked_at, parent=github_id)
-    _add_items(kind, connection, part, threads)
     goes_on = next_cursor(connection["pageInfo"], None)
     if goes_on or len(part.seen) < connection[kind.count]:
         part.expected = connection[kind.count]
@@ -290,8 +279,6 @@ def _add_thread(kind: ThreadType, node: Node, threads: Threads, read_as: Part | 
         if goes_on is None:
             part.reading = reading_of(part)
             part.seen = []
-        if kind.kind == "issue":
-            issues.add_closings(shown(connection["nodes"], part.kind).nodes, github_id, page)
         threads.parts.append(part)
         return
     _add_whole(page.whole_threads, part)
@@ -391,9 +378,3 @@ async def _aliased(
     for index, part in enumerate(parts):
         variables |= {f"id{index}": part.node_id, f"after{index}": part.cursor}
     return await github.graphql(operation, variables, len(parts), requests=connections * len(parts), parents=len(parts))
-
-
-def _parent(part: Part) -> int:
-    if part.parent is None:
-        raise PartOver("bug", f"a part of kind {part.kind} (#{part.number}) does not know its parent", "report it")
-    return part.parent

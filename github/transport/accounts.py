@@ -17,7 +17,7 @@ from errors import BackfillError, JobOver, PartOver, RetryLater, RetryNow, TooLa
 from github.answers.mapping import mapping
 from github.answers.reading import all_windows, read_graphql, read_rest, windows_of
 from github.answers.refusals import Limited, Unauthorized
-from github.nodes.values import integer, text
+from github.nodes.values import github_id, text
 from github.transport.call import Call
 from github.transport.connection import Connection
 from github.transport.credentials import Credential, Credentials, Installation
@@ -115,7 +115,7 @@ class Accounts:
             raise RetryNow(error.code, error.message) from error
         with mapping("Viewer"):
             viewer, rate = answer.data["viewer"], answer.data.get("rateLimit") or {}
-            account, login = f"user:{integer(viewer['databaseId'])}", text(viewer["login"])
+            account, login = f"user:{github_id(viewer['databaseId'])}", text(viewer["login"])
         credential.account = account
         told = Told("answered", raw.seconds, answer.cost, all_windows(raw, answer))
         await self._pool.hear(credential.account, told, "Viewer")
@@ -137,7 +137,7 @@ class Accounts:
         except PartOver:
             return _account_of_nobody(secret)
         with mapping("user"):
-            return f"user:{integer(answer.data['id'])}"
+            return f"user:{github_id(answer.data['id'])}"
 
     async def refused(self, credential: Credential, secret: str) -> None:
         """Sets a credential aside after a 401. After the first 401 in a row, a token is set aside for `DOUBT` seconds.

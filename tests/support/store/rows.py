@@ -1,7 +1,7 @@
 """Rows of a page, written by hand."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from rows import Comment, PullRequest, Review, TimelineEvent
 
@@ -24,7 +24,7 @@ def pull(github_id: int) -> PullRequest:
 def comment(
     github_id: int, *, of: int = PULL, review: int | None = None, born: datetime = BEFORE, node_id: bool = True
 ) -> Comment:
-    kind = "issue_comment" if review is None else "review_comment"
+    kind: Literal["issue_comment", "review_comment"] = "issue_comment" if review is None else "review_comment"
     made = Comment(kind, github_id, of, None, review, None, 1, "", None, None, None, None, None, born, born)
     return made._replace(node_id=f"C_{github_id}" if node_id else None)
 
