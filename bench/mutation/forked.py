@@ -145,8 +145,8 @@ class ForkedTests:
             def stop(self) -> None:
                 """Does nothing, because later tests use the server."""
 
-        async def create_database(server: Any, name: str, template: str = "template0") -> str:
-            return str(server.url(name) if name == "migrated" else await create(server, name, template))
+        async def create_database(server: Any, name: str, *arguments: Any, **options: Any) -> str:
+            return str(server.url(name) if name == "migrated" else await create(server, name, *arguments, **options))
 
         async def migrated(dsn: str, **options: Any) -> None:
             if not dsn.endswith("/migrated"):

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -131,3 +133,22 @@ def test_one_seed_draws_the_same_changes() -> None:
     first, second = (places(ROOT, module, random.Random("1")) for _ in range(2))
     assert [(each.name, each.occurrence) for each in first] == [(each.name, each.occurrence) for each in second]
     assert {"SqlClause"} <= {each.name for each in first}
+
+
+FORKED = """
+from pathlib import Path
+from bench.mutation.forked import ForkedTests
+
+if __name__ == "__main__":
+    with ForkedTests(Path.cwd()) as forked:
+        print(forked.run(["{test}"], 60))
+"""
+
+
+def test_a_test_gets_its_database_from_the_server_that_all_share() -> None:
+    """In a process of its own, because such runs change what their process has loaded."""
+    code = FORKED.format(
+        test="tests/store/test_contributors.py::test_a_mannequin_that_bears_a_users_login_takes_it_from_nobody"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.stdout.startswith("Verdict(passed=True"), ended.stdout + ended.stderr
