@@ -137,14 +137,14 @@ class Commits:
         return _Written(status, counts, expected, new)
 
     async def _write_absences(self, connection: Connection, turn: Turn[Any]) -> None:
-        """Records the account that read the page, the threads that are gone, and GitHub's answers about absences. Marks
+        """Records the account that read the page, what is gone, and GitHub's answers about absences. Marks
         the absences whose threads the turn has queued.
         """
         page = turn.page
         if page is not None and page.account and page.account not in self._readers:
             await absences.add_reader(connection, self._sweep, page.account)
         if page is not None and turn.gone:
-            await absences.record_threads(connection, self._sweep, turn.gone, page.account, page.asked_at)
+            await absences.record_gone(connection, self._sweep, turn.gone, page.account, page.asked_at)
         if turn.confirmation is not None:
             await pages.lock(connection, self._sweep.repository.repository_id)
             await absences.confirm(connection, self._sweep, turn.confirmation)

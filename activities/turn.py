@@ -60,7 +60,7 @@ class Turn(Generic[PositionT]):
     queued_absences: list[str] = field(default_factory=list)
     """Absent children whose threads are in `put`. This job does not queue them again."""
     gone: list[str] = field(default_factory=list)
-    """Node ids of threads that GitHub says do not exist (any more)."""
+    """Node ids of threads, reviews and a discussion's comments that GitHub says do not exist (any more)."""
     noted: list[Note] = field(default_factory=list)
     """Notes on what GitHub does not show. The type completes without it."""
     resolved: list[tuple[str, str]] = field(default_factory=list)

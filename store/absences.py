@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from messages import DataType
 from rows import Page, ThreadKind, Whole
-from store import deletions, issues, pull_requests
+from store import deletions
 from store.database import Connection
 from store.sweeps import Sweep
 
@@ -128,6 +128,29 @@ on conflict (repository_id, data_type, child) do update set last_missed_at = exc
 returning child
 """
 
+# GitHub listed the child a moment ago, so it is asked again only some time later.
+_RECORD_CHILDREN = """
+insert into backfill_absences as a (
+  repository_id, data_type, child, node_id, thread, first_missed_at, last_missed_at, many)
+select $1, $2, '{kind}:' || c.github_id, {node_id}, t.github_id, $3, $3, true
+from {threads} t join {children} c on c.{reference} = t.id
+where t.repository_id = $1 and {node_id} = any($4::text[])
+on conflict (repository_id, data_type, child) do update set last_missed_at = excluded.last_missed_at, many = true
+"""
+_CHILDREN = {
+    "pull_requests": _RECORD_CHILDREN.format(
+        kind="review", threads="pull_requests", children="reviews", reference="pull_request_id", node_id="c.node_id"
+    ),
+    "discussions": _RECORD_CHILDREN.format(
+        kind="discussion_comment",
+        threads="discussions",
+        children="discussion_comments",
+        reference="discussion_id",
+        node_id="c.id",
+    ),
+}
+"""The children that have children of their own, and are requested by their ids."""
+
 # If many children went missing together, GitHub is asked about them only some time later.
 _TO_ASK = """
 select a.child, a.node_id from backfill_absences a
@@ -164,10 +187,6 @@ returning a.child, not a.refuted and a.gone_to @> array(
 _THREADS = """
 select distinct t.node_id, t.number from backfill_absences a join {table} t on t.github_id = a.thread
 where a.repository_id = $1 and a.data_type = $2 and a.child = any($3::text[]) and t.node_id is not null
-"""
-
-_FORGET = """
-delete from backfill_absences where repository_id = $1 and data_type = $2 and child = any($3::text[]) returning thread
 """
 
 
@@ -240,13 +259,18 @@ def _shown(page: Page) -> list[str]:
     ]
 
 
-async def record_threads(
+async def record_gone(
     connection: Connection, sweep: Sweep, node_ids: Sequence[str], account: str, asked_at: datetime
 ) -> None:
-    """Records that GitHub told `account` that the threads `node_ids` do not exist. A thread is marked as gone once
-    GitHub has told this to every account that has read the data type.
+    """Records that GitHub told `account` that nothing has the ids `node_ids`. These are ids of threads, of reviews, or
+    of a discussion's comments.
+
+    A thread is marked as gone once GitHub has told this to every account that has read the data type. A review or a
+    comment is absent, and GitHub is asked for it again after a while.
     """
     _, repository_id, data_type = sweep.key
+    if data_type in _CHILDREN:
+        await connection.execute(_CHILDREN[data_type], repository_id, data_type, asked_at, node_ids)
     rows = await connection.fetch(_RECORD_THREADS.format(table=data_type), repository_id, data_type, asked_at, node_ids)
     if rows:
         answers = [Answered(row["child"], gone=True) for row in rows]
@@ -354,7 +378,7 @@ async def confirm(connection: Connection, sweep: Sweep, confirmation: Confirmati
     else:
         certain = [each.child for each in answers if each.gone]
     if certain:
-        await _delete(connection, repository_id, data_type, certain, asked_at)
+        await deletions.delete_absent(connection, repository_id, data_type, certain, asked_at)
 
 
 async def mark_queued(connection: Connection, sweep: Sweep, children: Sequence[str]) -> None:
@@ -370,15 +394,3 @@ async def mark_queued(connection: Connection, sweep: Sweep, children: Sequence[s
         job_id,
         children,
     )
-
-
-async def _delete(
-    connection: Connection, repository_id: str, data_type: DataType, children: Sequence[str], asked_at: datetime
-) -> None:
-    await deletions.delete_children(connection, data_type, children, asked_at)
-    rows = await connection.fetch(_FORGET, repository_id, data_type, children)
-    changed = sorted({row["thread"] for row in rows})
-    if data_type == "pull_requests":
-        await pull_requests.derive(connection, changed)
-    elif data_type == "issues":
-        await issues.derive(connection, changed)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from messages import DataType
-from store import threads
+from store import issues, pull_requests, threads
 from store.database import Connection
 
 # A reply outlives what it replies to.
@@ -44,7 +44,31 @@ delete from discussion_comments c using doomed d where c.id = d.id
 """
 
 
-async def delete_children(
+_FORGET = """
+delete from backfill_absences where repository_id = $1 and data_type = $2 and child = any($3::text[])
+returning thread, node_id
+"""
+
+# What is gone lacks nothing.
+_FORGET_NOTES = "delete from backfill_notes where repository_id = $1 and data_type = $2 and node_id = any($3::text[])"
+
+
+async def delete_absent(
+    connection: Connection, repository_id: str, data_type: DataType, children: Sequence[str], asked_at: datetime
+) -> None:
+    """Deletes these absent children with their absences and notes, and derives their threads' own columns again."""
+    await _delete_rows(connection, data_type, children, asked_at)
+    rows = await connection.fetch(_FORGET, repository_id, data_type, children)
+    node_ids = [row["node_id"] for row in rows if row["node_id"] is not None]
+    await connection.execute(_FORGET_NOTES, repository_id, data_type, node_ids)
+    changed = sorted({row["thread"] for row in rows})
+    if data_type == "pull_requests":
+        await pull_requests.derive(connection, changed)
+    elif data_type == "issues":
+        await issues.derive(connection, changed)
+
+
+async def _delete_rows(
     connection: Connection, data_type: DataType, children: Sequence[str], asked_at: datetime
 ) -> None:
     """Deletes the stored `children`. Each child is given as `kind:id`, as in `backfill_absences`. A thread

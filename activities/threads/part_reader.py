@@ -64,8 +64,8 @@ class PartReader:
         batch = self._batch = self._without_what_has_to_be_sent(await self._queue.take(due, size))
         self._sizes.asks_for(min(size, batch.asks_for))
         if orphans := batch.orphans:
-            # A review that vanished takes its comments with it.
-            return Turn(position, done=orphans)
+            # A review that vanished takes its comments with it, and the notes on them.
+            return Turn(position, done=orphans, resolved=[(part.what, part.node_id) for part in orphans])
         if due.kind in ALONE:
             return await self._by_type.turn(position, batch.parts[0])
         try:

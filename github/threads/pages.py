@@ -32,6 +32,9 @@ REVIEW, COMMENT = "PULL_REQUEST_REVIEW", "ISSUE_COMMENT"
 """Timeline item types that also have their own connection."""
 
 
+GONE = "GitHub listed their parent, and says by its id that it does not exist"
+
+
 @dataclass(slots=True)
 class Threads:
     """The rows of some threads, and the parts of these threads that are still to be fetched."""
@@ -354,12 +357,18 @@ def _aliases(answer: Answer, parts: Sequence[Part], threads: Threads) -> list[tu
 def _looked_up(parts: Sequence[Part], nodes: Sequence[Any], threads: Threads) -> list[tuple[Part, Node]]:
     """Returns each part with its node in the answer. A part whose node is gone or refused is left out and marked as
     done.
+
+    A review or a comment of a discussion that is gone was listed before. One of the two answers is wrong, so a note
+    makes the next sweep ask for its children again.
     """
     pairs = []
     for part, node in zip(parts, nodes, strict=True):
         if isinstance(node, GoneNode):
             threads.gone.append(part.node_id)
             threads.done.append(part)
+            if part.kind in ("review_comments", "replies"):
+                left = max(1, (part.expected or 0) - len(set(part.seen)))
+                threads.page.hidden.append(Note("hidden", part.what, part.number, part.node_id, left, GONE))
         elif isinstance(node, Hidden):
             threads.refused.append((part, node.words))
             threads.done.append(part)

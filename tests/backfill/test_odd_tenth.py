@@ -1,5 +1,6 @@
 """A tenth of all that GitHub has is odd during one job, and right again for the next: nothing is lost, nor deleted."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from activities.events import inheritance
 from messages import DataType
-from sandbox.github.faults import OddTenth
+from sandbox.github.faults import OddTenth, Touch
 from sandbox.github.generation import Plan
 from sandbox.github.world.repositories import Repository
 from tests.support.backfill.reading import Read
@@ -68,6 +69,55 @@ async def test_what_was_odd_at_first_is_whole_after_the_next_job(seed: int, read
     reading.github.faults.remove(odd)
     for data_type in TYPES:
         assert (await reading.sweep_within(MOST_REQUESTS, data_type)).outcome == "completed"
+    await reading.agrees()
+
+
+DEEP = replace(PLAN, deep_discussions=1, deep_replies=2, deep_comments=110)
+
+
+@pytest.mark.parametrize(
+    ("operation", "data_type"), [("ReviewComments", "pull_requests"), ("DiscussionReplies", "discussions")]
+)
+async def test_what_is_gone_by_id_for_a_moment_is_whole_after_the_next_job(
+    operation: str, data_type: DataType, read: Read
+) -> None:
+    """A review, or a comment of a discussion, was listed a moment ago. Then GitHub says by its id that it is gone."""
+    reading = read(DEEP)
+    odd = reading.github.faults.add(OddTenth(1, share=1, only=("hidden",)), times=None, operation=operation)
+    assert (await reading.sweep_within(MOST_REQUESTS, data_type)).outcome == "completed"
+    assert odd.hits
+    [note] = await reading.rows("select distinct kind from backfill_notes")
+    assert note["kind"] == "hidden"
+    reading.github.faults.remove(odd)
+    for each in TYPES:
+        assert (await reading.sweep_within(MOST_REQUESTS, each)).outcome == "completed"
+    await reading.agrees()
+    assert not await reading.rows("select from backfill_notes")
+
+
+async def test_a_review_that_vanishes_while_its_comments_are_read_is_taken_out_by_the_next_job(read: Read) -> None:
+    """A review without a body vanishes with its last comment. Its note goes with it."""
+    reading = read(PLAN)
+    pulls = reading.repository.pull_requests.values()
+    review = next(each for pull in pulls for each in pull.reviews if each.comments)
+
+    def vanish(_: object) -> None:
+        for comment in list(review.comments):
+            comment.delete()
+        review.pull_request.reviews.remove(review)
+        reading.repository.world.forget(review)
+
+    reading.github.faults.add(Touch(vanish), operation="ReviewComments")
+    assert (await reading.sweep("pull_requests")).outcome == "completed"
+    stored = "select from reviews where github_id = $1"
+    assert await reading.rows(stored, review.database_id)
+    [note] = await reading.rows("select what, kind from backfill_notes")
+    assert tuple(note) == ("review_comments", "hidden")
+    assert (await reading.sweep("pull_requests")).outcome == "completed"
+    assert not await reading.rows(stored, review.database_id)
+    assert not await reading.rows("select from backfill_notes")
+    for data_type in ("issues", "discussions"):
+        await reading.sweep(data_type)
     await reading.agrees()
 
 

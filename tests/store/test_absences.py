@@ -242,7 +242,7 @@ async def test_a_thread_is_marked_as_gone_once_all_who_read_are_told_so(pulls: P
 
     async def told(account: str) -> set[int]:
         async with pulls.database.transaction() as connection:
-            await absences.record_threads(connection, pulls.sweep, [f"PR_{PULL}"], account, NOON)
+            await absences.record_gone(connection, pulls.sweep, [f"PR_{PULL}"], account, NOON)
         async with connected(pulls.dsn) as connection:
             rows = await connection.fetch("select github_id from pull_requests where gone_at is not null")
         return {row["github_id"] for row in rows}
