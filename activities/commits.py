@@ -17,8 +17,9 @@ from activities import measures
 from activities.turn import Sources, Turn
 from errors import RetryNow
 from messages import Noted
-from store import absences, contributors, coverage, feed, notes, pages, parts, sweeps
+from store import absences, contributors, coverage, feed, notes, pages, parts, piecemeal, sweeps
 from store.database import Connection
+from store.piecemeal import REFUSALS, unstorable, words_of
 from store.sweeps import Sweep
 
 log = structlog.get_logger(__name__)
@@ -58,13 +59,20 @@ class Commits:
 
     async def commit(self, turn: Turn[Any]) -> None:
         """Stores everything of the turn. Tries again for `KEPT_SECONDS` if Postgres fails for a moment. Then raises
-        `RetryNow`.
+        `RetryNow`. Leaves out and notes the rows that Postgres refuses (decision 41). Raises `PartOver` (unstorable) if
+        it refuses anything else.
         """
-        until, pause, again = monotonic() + KEPT_SECONDS, FIRST_PAUSE, False
+        until, pause, again, in_pieces = monotonic() + KEPT_SECONDS, FIRST_PAUSE, False, False
         while True:
             try:
-                await self._store(turn, again=again)
+                await self._store(turn, again=again, in_pieces=in_pieces)
                 return
+            except REFUSALS as error:
+                if in_pieces or turn.page is None:
+                    raise unstorable(error) from error
+                log.warning("what Postgres refuses of the page is left out", why=words_of(error))
+                in_pieces = True
+                continue
             except RetryNow as error:
                 if self._give_up.is_set() or monotonic() + pause > until:
                     raise
@@ -73,18 +81,23 @@ class Commits:
                 await asyncio.wait_for(self._give_up.wait(), pause)
             pause, again = min(2 * pause, LONGEST_PAUSE), True
 
-    async def _store(self, turn: Turn[Any], *, again: bool) -> None:
+    async def _store(self, turn: Turn[Any], *, again: bool, in_pieces: bool) -> None:
         sweep = self._sweep
+        refused_people: dict[int, str] | None = None
         # People are stored in a transaction of their own, because pages of several repositories share them.
         if turn.page is not None:
-            await contributors.write(self._database, turn.page.contributors.values(), turn.page.asked_at)
+            people = turn.page.contributors.values()
+            if in_pieces:
+                refused_people = await piecemeal.write_people(self._database, people, turn.page.asked_at)
+            else:
+                await contributors.write(self._database, people, turn.page.asked_at)
             if turn.page.feed:
                 await feed.ensure_months(self._database, turn.page.feed)
         async with self._database.transaction() as connection:
             await sweeps.fence(connection, sweep)
             # A connection can be lost after Postgres committed, and before it said so.
             if not (again and await sweeps.is_committed(connection, sweep)):
-                self._written = await self._write(connection, turn)
+                self._written = await self._write(connection, turn, refused_people)
         assert self._written is not None, "only what was written can be committed"
         sweep.counts, sweep.expected, sweep.status = self._written.counts, self._written.expected, self._written.status
         sweep.error, sweep.position = turn.failure, turn.position.to_commit()
@@ -93,21 +106,27 @@ class Commits:
             self._readers.add(turn.page.account)
         measures.page_committed(sweep.data_type, self._written.new)
 
-    async def _write(self, connection: Connection, turn: Turn[Any]) -> _Written:
-        sweep = self._sweep
+    async def _write(self, connection: Connection, turn: Turn[Any], refused_people: dict[int, str] | None) -> _Written:
+        """Writes the turn. If `refused_people` is not None, leaves out the rows that Postgres refuses."""
+        sweep, noted = self._sweep, [*turn.noted]
         # Pending between its legs: another job does not wait for the next leg, which may be hours away.
         status = turn.outcome or ("pending" if turn.waiting == "next_leg" else "in_progress")
         counts, new = sweep.counts.copy(), Counter[str]()
-        if turn.page is not None:
+        if turn.page is not None and refused_people is None:
             new = await pages.write(connection, sweep.repository, turn.page, sweep.cutoff_at)
-            counts += new
+        elif turn.page is not None and refused_people is not None:
+            new, refused = await piecemeal.write(
+                connection, sweep.repository, turn.page, refused_people, sweep.cutoff_at
+            )
+            noted += await piecemeal.notes_on(connection, turn.page, refused)
+        counts += new
         await self._write_absences(connection, turn)
         await parts.remove(connection, sweep, turn.done)
         await parts.put(connection, sweep, turn.put)
         for part, reason in turn.failed:
             await parts.fail(connection, sweep, part, reason)
         await notes.resolve(connection, sweep, turn.resolved)
-        await notes.write(connection, sweep, turn.noted)
+        await notes.write(connection, sweep, noted)
         proof = turn.proof
         if turn.outcome == "completed":
             self.noted = await notes.summary(connection, sweep.repository.repository_id, sweep.data_type)

@@ -28,7 +28,7 @@ class Refused(Commits):
         self._error = error
         self.tries: list[tuple[Turn[Any], bool]] = []
 
-    async def _store(self, turn: Turn[Any], *, again: bool) -> None:
+    async def _store(self, turn: Turn[Any], *, again: bool, in_pieces: bool) -> None:  # noqa: ARG002 (as Commits has it)
         self.tries.append((turn, again))
         raise self._error
 
