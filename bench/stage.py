@@ -73,6 +73,11 @@ class Case:
         return replace(self, scale=self.scale * by, small=round(self.small * by))
 
     @property
+    def patience(self) -> float:
+        """Seconds after which the job counts as too slow."""
+        return PATIENCE_SECONDS * max(1, self.scale / 10)
+
+    @property
     def plans(self) -> list[Plan]:
         if self.small:
             return [plans.small(each) for each in range(self.small)]
@@ -158,7 +163,7 @@ class Stage:
         """Runs a case; returns the results. `watch` gets the database and the id of the job, and returns when the job
         has ended.
 
-        Raises `Unreachable` if a part does not start, or ends, or if the job does not end within half an hour.
+        Raises `Unreachable` if a part does not start, or ends, or if the job does not end within `case.patience`.
         """
         self._runs += 1
         number = self._runs
@@ -175,13 +180,13 @@ class Stage:
         repositories = await generated
         workspace = await self._workspace(dsn, repositories)
         if case.after:
-            await self._ended(dsn, await self._start(number, environment, workspace, case.after), worker)
+            await self._ended(dsn, await self._start(number, environment, workspace, case.after), worker, case.patience)
         before = usage.of(worker.pid)
         log.clear(url)
         job = await self._start(number, environment, workspace, case.data_types)
         watching = asyncio.create_task(watch(dsn, job)) if watch else None
         try:
-            row = await self._ended(dsn, job, worker)
+            row = await self._ended(dsn, job, worker, case.patience)
             if watching is not None:
                 await watching
         finally:
@@ -280,8 +285,10 @@ class Stage:
         start.wait_ready(lambda: start.exit_code == 0, within=60)
         return start.tail(1)
 
-    async def _ended(self, dsn: str, job: str, worker: Process) -> dict[str, Any]:
-        """Waits until the job has ended; returns its status, how many `seconds` it took, and how much it embedded."""
+    async def _ended(self, dsn: str, job: str, worker: Process, patience: float = PATIENCE_SECONDS) -> dict[str, Any]:
+        """Waits until the job has ended, at most `patience` seconds; returns its status, how many `seconds` it took,
+        and how much it embedded.
+        """
         query = """
             select j.status, j.error_message, extract(epoch from j.completed_at - j.created_at)::float as seconds,
               coalesce((s.counts ->> 'embeddings')::integer, 0) as embeddings,
@@ -292,7 +299,7 @@ class Stage:
             from workspace_backfill_jobs j
             left join backfill_sweeps s on s.backfill_job_id = j.id and s.data_type = 'embeddings' where j.id = $1
         """
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + patience
         connection = await asyncpg.connect(dsn)
         try:
             while (row := await connection.fetchrow(query, job)) is None or row["status"] not in TERMINAL_JOB_STATUSES:
