@@ -31,6 +31,7 @@ LEFT_OUT = (
     "notify/test_mail.py",
     "payloads/test_codec_server.py",
     "payloads/test_histories.py",
+    "polar/test_any_life.py",
     "polar/test_host_database.py",
     "polar/test_inbox.py",
     "polar/test_purchases.py",
