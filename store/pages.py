@@ -20,6 +20,7 @@ from store import (
     reviews,
     short_lists,
     star_history,
+    thread_events,
     timeline_events,
 )
 from store.database import Connection
@@ -44,6 +45,7 @@ async def write(connection: Connection, repository: RepositoryRef, page: Page, s
     """
     repository_id, page = repository.repository_id, _each_once(page)
     await lock(connection, repository_id)
+    await thread_events.name_actors(connection, repository, [row for row in page.feed if row.source == "threads"])
     new = Counter(
         pull_requests=await pull_requests.write(
             connection,

@@ -4,7 +4,7 @@ from activities.events.position import SOURCES, EventPosition, EventSourceName
 from activities.turn import Sources, Turn
 from errors import RetryNow
 from rows import Page
-from store import feed
+from store import thread_events
 from store.sweeps import Sweep
 
 THREADS_A_TURN = 500
@@ -27,7 +27,7 @@ class StoredThreads:
     async def read(self, position: EventPosition) -> Turn[EventPosition]:
         assert position.as_of is not None, "other sources were read before"
         async with self._database.transaction() as connection:
-            rows, last = await feed.of_threads(
+            rows, last = await thread_events.of_threads(
                 connection,
                 position.table,
                 self._sweep.repository.repository_id,

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import asyncpg
@@ -10,6 +11,7 @@ import pytest
 from activities.events import inheritance
 from messages import DataType
 from sandbox.github.faults import OddTenth, Touch
+from sandbox.github.faults.chance import ODDITIES, Oddity
 from sandbox.github.generation import Plan
 from sandbox.github.world.repositories import Repository
 from tests.support.backfill.reading import Read
@@ -95,6 +97,25 @@ async def test_what_is_gone_by_id_for_a_moment_is_whole_after_the_next_job(
     assert not await reading.rows("select from backfill_notes")
 
 
+@pytest.mark.parametrize("place", range(1, 1 + examples(1, 11)))
+@pytest.mark.parametrize("oddity", ODDITIES)
+@pytest.mark.parametrize("data_type", ["pull_requests", "discussions"])
+async def test_what_one_answer_alone_shows_oddly_is_whole_after_the_next_job(
+    data_type: DataType, oddity: Oddity, place: int, read: Read
+) -> None:
+    """Half of what the request at this place returns is odd, and right for all requests before and after it."""
+    reading = read(DEEP)
+    places = count()
+    odd = reading.github.faults.add(
+        OddTenth(1, share=0.5, only=(oddity,)), times=None, when=lambda _: next(places) == place
+    )
+    assert (await reading.sweep_within(MOST_REQUESTS, data_type)).outcome == "completed"
+    reading.github.faults.remove(odd)
+    for each in TYPES:
+        assert (await reading.sweep_within(MOST_REQUESTS, each)).outcome == "completed"
+    await reading.agrees()
+
+
 async def test_a_review_that_vanishes_while_its_comments_are_read_is_taken_out_by_the_next_job(read: Read) -> None:
     """A review without a body vanishes with its last comment. Its note goes with it."""
     reading = read(PLAN)
@@ -139,6 +160,21 @@ async def test_what_turns_odd_is_not_deleted_and_is_whole_after_the_next_job(see
     for data_type in TYPES:
         assert (await reading.sweep_within(MOST_REQUESTS, data_type)).outcome == "completed"
     await reading.agrees()
+
+
+async def test_who_closed_a_thread_is_named_in_the_feed_once_its_timeline_is_shown(read: Read) -> None:
+    reading = read(replace(PLAN, issues=12, pull_requests=8, stars=0, forks=0, releases=0))
+    odd = reading.github.faults.add(OddTenth(0, share=0.3, only=("hidden",)), times=None)
+    kinds: tuple[DataType, ...] = ("issues", "pull_requests", "events")
+    for data_type in kinds:
+        assert (await reading.sweep(data_type)).outcome == "completed"
+    unknown = "select from github_events_cache where actor_login = 'ghost' and payload ->> 'action' = 'closed'"
+    assert await reading.rows(unknown)
+    reading.github.faults.remove(odd)
+    for data_type in (*kinds, "discussions"):
+        await reading.sweep(data_type)
+    await reading.agrees()
+    await check_feed(reading.dsn, reading.repository)
 
 
 LISTS = Plan(

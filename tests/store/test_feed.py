@@ -12,7 +12,7 @@ from errors import PartOver
 from messages import RepositoryRef
 from rows import EventSource, FeedEvent, Page, StarDay
 from schema.migrate import migrate
-from store import feed, pages, repositories
+from store import feed, pages, repositories, thread_events
 from store.database import Database
 from tests.support.shop import connected
 from tests.support.waiting import PATIENCE
@@ -488,7 +488,7 @@ async def derived(stored: Feed, table: str, limit: int = 100) -> list[FeedEvent]
     after: int | None = 0
     async with stored.database.transaction() as connection:
         while after is not None:
-            some, after = await feed.of_threads(
+            some, after = await thread_events.of_threads(
                 connection, table, REPOSITORY_ID, datetime(2026, 1, 1, tzinfo=UTC), after, limit
             )
             rows += some
