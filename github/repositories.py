@@ -40,12 +40,13 @@ async def inspect(github: GitHub, github_id: int | None, full_name: str) -> Fact
 
 def check_identity(found: Node, wanted: RepositoryRef) -> None:
     """Raises `PartOver` (renamed) if the answer `found` is about another repository, which has taken over the name of
-    `wanted`. Rows of that repository must not be stored as rows of `wanted`.
+    `wanted`. Rows of that repository must not be stored as rows of `wanted`. Raises `TypeError` or `ValueError` if the
+    answer's id is no id, because it then does not tell whose rows these are.
     """
-    if found["databaseId"] not in (None, wanted.github_id):
+    if found["databaseId"] is not None and (number := github_id(found["databaseId"])) != wanted.github_id:
         raise PartOver(
             "renamed",
-            f"{wanted.full_name} is another repository now, with id {found['databaseId']}, not {wanted.github_id}",
+            f"{wanted.full_name} is another repository now, with id {number}, not {wanted.github_id}",
             "retry the job: it finds the repository's new name",
         )
 

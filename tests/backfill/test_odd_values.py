@@ -259,6 +259,18 @@ async def test_a_list_of_threads_is_read_whatever_it_says_of_itself(name: str, v
     await reading.agrees()
 
 
+@pytest.mark.parametrize("value", ["minus", "long", "fraction"])
+async def test_a_repository_whose_id_is_no_id_is_asked_again_and_not_taken_for_another(value: str, read: Read) -> None:
+    reading = read(PLANS["issues"])
+
+    def spoil(content: dict[str, Any]) -> None:
+        content["data"]["repository"]["databaseId"] = VALUES[value]
+
+    reading.github.faults.add(Spoiled(spoil), times=2, operation="Issues")
+    assert (await reading.sweep("issues", attempts=4)).outcome == "completed"
+    await reading.agrees()
+
+
 @dataclass
 class Spoiled(Effect):
     """Answers what no schema allows."""
