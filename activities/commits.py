@@ -59,20 +59,21 @@ class Commits:
 
     async def commit(self, turn: Turn[Any]) -> None:
         """Stores everything of the turn. Tries again for `KEPT_SECONDS` if Postgres fails for a moment. Then raises
-        `RetryNow`. Leaves out and notes the rows that Postgres refuses (decision 41). Raises `PartOver` (unstorable) if
-        it refuses anything else.
+        `RetryNow`. Leaves out and notes the rows that Postgres refuses twice (decision 41). Raises `PartOver`
+        (unstorable) if it refuses anything else.
         """
-        until, pause, again, in_pieces = monotonic() + KEPT_SECONDS, FIRST_PAUSE, False, False
+        until, pause = monotonic() + KEPT_SECONDS, FIRST_PAUSE
+        again = refused = in_pieces = False
         while True:
             try:
                 await self._store(turn, again=again, in_pieces=in_pieces)
                 return
             except REFUSALS as error:
-                if in_pieces or turn.page is None:
+                if in_pieces or (refused and turn.page is None):
                     raise unstorable(error) from error
-                log.warning("what Postgres refuses of the page is left out", why=words_of(error))
-                in_pieces = True
-                continue
+                # The first refusal may come from a race with another transaction, so the second one counts.
+                refused, in_pieces = True, refused
+                log.warning("Postgres refuses the page", why=words_of(error), in_pieces=in_pieces)
             except RetryNow as error:
                 if self._give_up.is_set() or monotonic() + pause > until:
                     raise
