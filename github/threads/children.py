@@ -27,26 +27,39 @@ def add_each(connection: Node, part: Part, page: Page, add: Add) -> list[Node]:
     """
     found = shown(connection["nodes"], f"{part.kind} of #{part.number}", part.cursor)
     kind: NoteKind = "hidden"
-    words, nodes = found.hidden[-1] if found.hidden else "", []
+    words, nodes = found.hidden[-1] if found.hidden else "", list[Node]()
     part.seen.extend(found.keys)
-    for place, node in enumerate(found.nodes):
-        own = Page(page.asked_at, page.kind)
-        try:
-            with mapping(f"one of the {part.kind} of #{part.number}"):
-                key = add(node, own)
-                check(own)
-        except TooLarge as error:
-            if error.code != "unreadable":
-                raise
-            kind, words = "unavailable", error.message
-            part.seen.append(f"{HIDDEN_KEY}{part.cursor or ''}:unreadable:{place}")
-            continue
-        part.seen.append(key)
-        nodes.append(node)
-        _move(own, page)
+    try:
+        # All at once, because nearly always all can be read.
+        part.seen.extend(_add(found.nodes, part, page, add))
+        nodes = found.nodes
+    except TooLarge as error:
+        if error.code != "unreadable":
+            raise
+        for place, node in enumerate(found.nodes):
+            try:
+                part.seen.extend(_add([node], part, page, add))
+                nodes.append(node)
+            except TooLarge as of_one:
+                if of_one.code != "unreadable":
+                    raise
+                kind, words = "unavailable", of_one.message
+                part.seen.append(f"{HIDDEN_KEY}{part.cursor or ''}:unreadable:{place}")
     if words:
         page.hidden.append(Note(kind, part.what, part.number, part.node_id, hidden_in(part), words))
     return nodes
+
+
+def _add(nodes: list[Node], part: Part, page: Page, add: Add) -> list[str]:
+    """Adds the rows of these children to `page`, and returns the children's keys. If one of them cannot be read, adds
+    nothing, and raises `TooLarge` (unreadable).
+    """
+    own = Page(page.asked_at, page.kind)
+    with mapping(f"the {part.kind} of #{part.number}"):
+        keys = [add(node, own) for node in nodes]
+        check(own)
+    _move(own, page)
+    return keys
 
 
 def add_timeline(connection: Node, part: Part, kind: ThreadKind, page: Page) -> list[Node]:
@@ -65,7 +78,7 @@ def add_comments(connection: Node, part: Part, page: Page) -> list[Part]:
     """Adds comments on the part's discussion, with their replies, to the page. Returns a part for each comment whose
     replies did not fit into the answer.
     """
-    discussion, rest = parent_of(part), list[Part]()
+    discussion, rest = parent_of(part), dict[str, Part]()
 
     def add(node: Node, own: Page) -> str:
         replies, total = node["replies"], node["replies"]["totalCount"]
@@ -80,11 +93,11 @@ def add_comments(connection: Node, part: Part, page: Page) -> list[Part]:
             of_replies.cursor = cursor
             if cursor is None:
                 of_replies.seen = []
-            rest.append(of_replies)
+            rest[node["id"]] = of_replies
         return f"d:{github_id}"
 
-    stored = {node["id"] for node in add_each(connection, part, page, add)}
-    return [each for each in rest if each.node_id in stored]
+    stored = [node["id"] for node in add_each(connection, part, page, add)]
+    return [rest[node_id] for node_id in stored if node_id in rest]
 
 
 def add_replies(connection: Node, part: Part, discussion: int, page: Page) -> None:
@@ -100,7 +113,7 @@ def parent_of(part: Part) -> int:
 
 
 def _move(rows: Page, page: Page) -> None:
-    """Adds the rows of one child, its people and its notes to the page."""
+    """Adds rows of children, their people and their notes to the page."""
     for github_id, person in rows.contributors.items():
         page.contributors.setdefault(github_id, person)
     page.reviews += rows.reviews
