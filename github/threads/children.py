@@ -1,5 +1,6 @@
-"""Maps the children of threads (comments, reviews, events, replies) to rows, each by itself. A child that cannot be
-read, or that has a value which Postgres would refuse, costs no other child: it is noted, and counts like a hidden one.
+"""Maps the children of threads (comments, reviews, events, replies) to rows: all of a list together, and one by one if
+one cannot be read. A child that cannot be read, or that has a value which Postgres would refuse, costs no other child:
+it is noted, and counts like a hidden one.
 """
 
 from collections.abc import Callable
